@@ -1,0 +1,41 @@
+"""Radial features: the round part of an image, and the image without it.
+
+A galaxy-scale lens is a nearly round galaxy with arcs near its Einstein radius. The mean over angle keeps the galaxy
+and dilutes the arcs; what is left keeps the arcs.
+"""
+
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from features.geometry import annulus
+
+
+def radial_profile(images: Float[Tensor, "n h w"], width: float = 1.0) -> tuple[Float[Tensor, "n r"], list[str]]:
+    """Mean surface brightness in annuli `width` pixels wide, out to the nearest edge of the frame, centre first.
+
+    A pixel belongs to the annulus of its centre; a partly covered pixel is not shared out. Everything that
+    depends on angle is lost.
+    """
+    rings = annulus(*images.shape[1:], width, images)
+    means = ring_means(images, rings)
+    inside = int(rings[rings.shape[0] // 2, 0]) + 1  # the annulus of the middle of the left edge is the last one kept
+    inside = min(inside, int(rings[0, rings.shape[1] // 2]) + 1)
+    return means[:, :inside], [f"radial_profile_{i}" for i in range(inside)]
+
+
+def radial_residual(images: Float[Tensor, "n h w"], width: float = 1.0) -> Float[Tensor, "n h w"]:
+    """Image minus its radial profile: whatever is not round.
+
+    Arcs and clumps stay and the galaxy goes; so does a complete ring, which is round too (`ring` keeps it). The
+    numerator of the normalising radial gradient filter (Morgan, Habbal & Woo 2006, Sol. Phys. 236, 263).
+    """
+    rings = annulus(*images.shape[1:], width, images)
+    return images - ring_means(images, rings)[:, rings]
+
+
+def ring_means(images: Float[Tensor, "n h w"], rings: Int[Tensor, "h w"]) -> Float[Tensor, "n r"]:
+    """Mean of every image over every annulus of the frame."""
+    flat = rings.flatten()
+    pixels = flat.bincount()  # (r,)
+    sums = images.new_zeros(len(images), len(pixels)).index_add_(1, flat, images.flatten(1))
+    return sums / pixels

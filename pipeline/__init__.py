@@ -1,0 +1,1 @@
+"""The stages: each reads a store, calls features or models, and writes a store."""

@@ -1,0 +1,94 @@
+"""Stage `engineer`: the channels and vectors of one input recipe, row by row of the image store.
+
+    python -m pipeline.engineer engineered data/images.zarr data/engineered/engineered.zarr
+"""
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+import features
+from features import Options
+from pipeline import params, store
+from pipeline.command import run
+from pipeline.errors import InputError
+from pipeline.store import Array, Store
+
+BLOCK = 256  # images that features see at a time: their temporaries stay in the cache
+
+
+def engineer(name: str, source: str, target: str, overrides: Iterable[str] = ()) -> None:
+    """Compute recipe `name` for the images in the store `source` and write it to the store `target`."""
+    recipe, transform, softening, power, floor = params.read(
+        overrides,
+        f"features.recipes.{name}",
+        "features.transform",
+        "features.softening",
+        "features.power",
+        "features.floor",
+    )
+    maps = stretched(recipe.maps, {"transform": transform, "softening": softening, "power": power})
+    _check(name, maps, recipe.vectors)
+    images = Store(source)
+    known = {"sky_rms": sky_rms(images, floor)}
+    observation = {need: known[need] for need in sorted(features.needs(maps, recipe.vectors))}
+    bands, height, width = images.shape("images")[1:]
+    channels = features.map_names(maps, bands)
+    columns = _columns(name, maps, recipe.vectors, torch.zeros(1, bands, height, width), observation)
+    arrays = [Array("maps", "float32", (len(channels), height, width), ("c", "h", "w"), "", "map features")]
+    if columns:
+        arrays.append(Array("vectors", "float32", (len(columns),), ("k",), "", "vector features"))
+
+    def produce(start: int, stop: int) -> dict[str, np.ndarray]:
+        """Rows [start, stop), block by block."""
+        blocks = torch.from_numpy(images.read("images", start, stop)).split(BLOCK)
+        made = {"maps": _joined(features.compute_maps(block, maps, observation) for block in blocks)}
+        if columns:
+            made["vectors"] = _joined(features.compute_vectors(b, recipe.vectors, observation)[0] for b in blocks)
+        return made
+
+    described = {"channels": channels, "columns": columns, "observation": observation}
+    store.write(target, images.rows, arrays, produce, **described, recipe={"maps": maps, "vectors": recipe.vectors})
+    print(f"engineer: {name}: channels {', '.join(channels)}; {len(columns)} vector columns")
+
+
+def stretched(maps: Options, stretch: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    """The recipe's maps with the data set's stretch given to `intensity`, where the recipe does not give its own."""
+    return {name: {**(stretch if name == "intensity" else {}), **options} for name, options in maps.items()}
+
+
+def sky_rms(images: Store, floor: float) -> float:
+    """The sky rms that features are scaled by: one number for the whole store.
+
+    The median over its images, but at least `floor` times their median peak: a noise-free set has no sky to speak of.
+    """
+    return float(max(np.median(images.read("noise")), floor * np.median(images.read("peak"))))
+
+
+def _check(name: str, maps: Options, vectors: Options) -> None:
+    try:
+        features.check(maps, vectors)
+    except ValueError as error:
+        raise InputError(f"features.recipes.{name}.{error}") from None
+
+
+def _columns(
+    name: str, maps: Options, vectors: Options, blank: Tensor, observation: Mapping[str, float]
+) -> list[str]:
+    """Names of the vector columns. Tries every feature on a blank frame: a bad option shows here, not in an hour."""
+    try:
+        features.compute_maps(blank, maps, observation)
+        return features.compute_vectors(blank, vectors, observation)[1]
+    except (ValueError, TypeError, KeyError) as error:
+        raise InputError(f"features.recipes.{name}: {error}") from error
+
+
+def _joined(parts: Iterable[Tensor]) -> np.ndarray:
+    return torch.cat(list(parts)).numpy()
+
+
+if __name__ == "__main__":
+    run(engineer, "RECIPE IMAGES STORE")

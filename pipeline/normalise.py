@@ -1,0 +1,151 @@
+"""Stage `normalise`: the stores that networks read, scaled by statistics of the training rows alone.
+
+    python -m pipeline.normalise data/images.zarr data/engineered/raw.zarr data/split.json data/prepared/raw
+
+Writes `fit.zarr` (the roles train, validation and calibration, one after the other) and `test.zarr` (test), so that
+training cannot open the test rows. `attributes["roles"]` gives each role's range of rows, `attributes["statistics"]`
+the mean and standard deviation of every channel, vector column and target: with them a model can treat a new image
+the same way, and a prediction be turned back into physical units.
+"""
+
+import json
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float, Int
+
+from pipeline import params, store
+from pipeline.command import run
+from pipeline.errors import InputError
+from pipeline.store import Array, Store
+
+STORES = {"fit.zarr": ("train", "validation", "calibration"), "test.zarr": ("test",)}
+Scale = dict[str, list[float]]  # {"mean": [...], "std": [...]}
+
+
+def normalise(images: str, engineered: str, split: str, target: str, overrides: Iterable[str] = ()) -> None:
+    """Fit on the training rows of the store `engineered`, and write both stores into the folder `target`."""
+    params.read(overrides)
+    labels, inputs = Store(images), Store(engineered)
+    decided = json.loads(Path(split).read_text())
+    if not decided["rows"] == labels.rows == inputs.rows:
+        raise InputError(f"{split}: made for {decided['rows']} rows; {images} has {labels.rows}, {engineered} {inputs.rows}")
+    roles = {role: np.array(rows) for role, rows in decided["roles"].items()}
+    chosen = [labels.attributes["target_names"].index(name) for name in decided["targets"]]
+    targets, ids = labels.read("targets")[:, chosen], labels.read("id")
+    statistics = _fit(inputs, roles["train"], targets, decided["targets"])
+    for name, members in STORES.items():
+        rows = np.concatenate([roles[role] for role in members])
+        edges = np.cumsum([0, *(len(roles[role]) for role in members)]).tolist()
+        ranges = {role: [a, b] for role, a, b in zip(members, edges[:-1], edges[1:], strict=True)}
+        store.write(
+            Path(target) / name,
+            len(rows),
+            _arrays(inputs, len(chosen)),
+            _rows(inputs, rows, statistics, targets, ids),
+            roles=ranges,
+            channels=inputs.attributes["channels"],
+            columns=inputs.attributes["columns"],
+            targets=decided["targets"],
+            statistics=statistics,
+        )
+        print(f"normalise: {Path(target) / name}: {ranges}")
+
+
+def scale(values: Float[np.ndarray, "..."], statistics: Scale, axis: int) -> Float[np.ndarray, "..."]:
+    """(values - mean) / std along one axis, float32."""
+    shape = [-1 if i == axis else 1 for i in range(values.ndim)]
+    mean, std = (np.array(statistics[key]).reshape(shape) for key in ("mean", "std"))
+    return ((values - mean) / std).astype(np.float32)
+
+
+def _fit(inputs: Store, train: Int[np.ndarray, " n"], targets: Float[np.ndarray, "n t"], names: list[str]) -> dict[str, Scale]:
+    """Mean and standard deviation, over the training rows, of every channel (all pixels), column and target."""
+    statistics = {"maps": _moments(inputs, "maps", train, inputs.attributes["channels"], (0, 2, 3))}
+    if inputs.attributes["columns"]:
+        statistics["vectors"] = _moments(inputs, "vectors", train, inputs.attributes["columns"], (0,))
+    mean, std = targets[train].mean(axis=0), targets[train].std(axis=0)
+    for name, spread in zip(names, std, strict=True):
+        if spread == 0:
+            raise InputError(f"split.targets: {name} is the same in every training row; there is nothing to learn")
+    return statistics | {"target": {"mean": mean.tolist(), "std": std.tolist()}}
+
+
+def _moments(
+    inputs: Store, name: str, train: Int[np.ndarray, " n"], parts: list[str], axes: tuple[int, ...]
+) -> Scale:
+    """Mean and spread of an array's parts (channels or columns), shard by shard in two passes: sums of squares about
+    zero would lose the spread of a channel that sits on a pedestal."""
+    wanted = np.zeros(inputs.rows, dtype=bool)
+    wanted[train] = True
+
+    def average(of: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:
+        total, count = np.zeros(len(parts)), 0
+        for start, stop in _shards(inputs, name):
+            values = of(inputs.read(name, start, stop)[wanted[start:stop]].astype(np.float64))
+            total += values.sum(axis=axes)
+            count += values.size // len(parts)
+        return total / count
+
+    mean = average(lambda values: values)
+    shape = [-1 if axis == 1 else 1 for axis in range(len(inputs.shape(name)))]
+    std = np.sqrt(average(lambda values: (values - mean.reshape(shape)) ** 2))
+    for part, centre, spread in zip(parts, mean, std, strict=True):
+        if not np.isfinite(spread):
+            raise InputError(f"{inputs.path}: {part} is not finite in some training row; mend or drop that feature")
+        if spread <= 1e-12 * abs(centre):
+            raise InputError(f"{inputs.path}: {part} is {centre:g} in every training row; drop that feature")
+    return {"mean": mean.tolist(), "std": std.tolist()}
+
+
+def _shards(inputs: Store, name: str) -> list[tuple[int, int]]:
+    step = inputs.shard_rows(name)
+    return [(start, min(start + step, inputs.rows)) for start in range(0, inputs.rows, step)]
+
+
+def _arrays(inputs: Store, num_targets: int) -> list[Array]:
+    arrays = [
+        Array("maps", "float32", inputs.shape("maps")[1:], ("c", "h", "w"), "", "normalised channels"),
+        Array("target", "float32", (num_targets,), ("t",), "", "normalised targets"),
+        Array("id", "str", long_name="name of the row in its source"),
+        Array("row", "int64", long_name="row of the image store"),
+    ]
+    if inputs.attributes["columns"]:
+        arrays.append(Array("vectors", "float32", inputs.shape("vectors")[1:], ("k",), "", "normalised vectors"))
+    return arrays
+
+
+def _rows(
+    inputs: Store, rows: Int[np.ndarray, " m"], statistics: dict[str, Scale], targets: np.ndarray, ids: np.ndarray
+) -> Callable[[int, int], dict[str, Any]]:
+    """What `store.write` asks for the rows of a prepared store."""
+
+    def produce(start: int, stop: int) -> dict[str, Any]:
+        wanted = rows[start:stop]
+        made: dict[str, Any] = {
+            "target": scale(targets[wanted], statistics["target"], 1),
+            "id": ids[wanted],
+            "row": wanted,
+        }
+        for name in ("maps", "vectors"):
+            if name in statistics:
+                made[name] = scale(_gather(inputs, name, wanted), statistics[name], 1)
+        return made
+
+    return produce
+
+
+def _gather(inputs: Store, name: str, wanted: Int[np.ndarray, " m"]) -> np.ndarray:
+    """Rows of an array in any order, by one pass over its shards: a shuffled read would open every chunk many times."""
+    gathered = np.empty((len(wanted), *inputs.shape(name)[1:]), dtype=np.float32)
+    for start, stop in _shards(inputs, name):
+        here = (wanted >= start) & (wanted < stop)
+        if here.any():
+            gathered[here] = inputs.read(name, start, stop)[wanted[here] - start]
+    return gathered
+
+
+if __name__ == "__main__":
+    run(normalise, "IMAGES ENGINEERED SPLIT FOLDER")

@@ -1,0 +1,257 @@
+"""params.yaml as checked values.
+
+A stage asks for the keys it needs and gets nothing else, so that the `params:` of dvc.yaml can be held against the
+code (tests/test_dvc.py does). The whole file is validated every time: a mistake in the last section stops the first
+stage, not the last.
+
+The file is read as YAML 1.2, as DVC reads it: PyYAML would take `1e-3` for a string and `on` for a boolean.
+"""
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from ruamel.yaml import YAML, YAMLError
+
+from pipeline.errors import InputError
+
+Positive = Annotated[float, Field(gt=0)]
+Fraction = Annotated[float, Field(gt=0, lt=1)]
+Count = Annotated[int, Field(ge=1)]
+Seed = Annotated[int, Field(ge=0)]
+Range = Annotated[list[float], Field(min_length=2, max_length=2)]
+Names = Annotated[list[str], Field(min_length=1)]
+
+
+class Section(BaseModel):
+    """A block of params.yaml: no unknown key, no NaN, no string that happens to look like a number."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, allow_inf_nan=False)
+
+
+class TargetSource(Section):
+    """Where a target comes from: a column of the labels, and what is done to it."""
+
+    column: str
+    unit: str = ""
+    transform: Literal["none", "log10"] = "none"
+
+
+class Ingest(Section):
+    source: Literal["simulation", "deeplense", "fits"]
+    path: str
+    pattern: str
+    labels: str
+    label_id: str
+    pixel_scale: Positive | None
+    psf_fwhm: Positive | None
+    units: str
+    targets: Annotated[dict[str, TargetSource], Field(min_length=1)]
+
+
+class Simulation(Section):
+    preset: Literal["axion"]
+    images: Count
+    seed: Seed
+    size: Annotated[int, Field(ge=8)]
+    pixel_scale: Positive
+    supersampling: Count
+    psf_fwhm: Positive
+    exposure: Positive
+    zero_point: float
+    sky_brightness: float
+    read_noise: Annotated[float, Field(ge=0)]
+    einstein_radius: Positive
+    axis_ratio: Annotated[float, Field(gt=0, le=1)]
+    shear: Annotated[float, Field(gt=-1, lt=1)]
+    vortex_fraction: Annotated[float, Field(ge=0, lt=1)]
+    log10_axion_mass: Range
+    source_offset: Annotated[float, Field(ge=0)]
+    source_radius: Range
+    source_axis_ratio: Range
+    source_magnitude: Range
+    source_sersic_index: Annotated[float, Field(ge=0.3, le=8)]
+
+    @model_validator(mode="after")
+    def ranges_ascend(self) -> "Simulation":
+        for name in ("log10_axion_mass", "source_radius", "source_axis_ratio", "source_magnitude"):
+            low, high = getattr(self, name)
+            if low > high:
+                raise ValueError(f"{name}: [{low}, {high}] has its ends the wrong way round")
+        if self.source_radius[0] <= 0 or self.source_axis_ratio[0] <= 0 or self.source_axis_ratio[1] > 1:
+            raise ValueError("source_radius must be above 0, and source_axis_ratio above 0 and at most 1")
+        return self
+
+
+class Fractions(Section):
+    train: Fraction
+    validation: Fraction
+    calibration: Fraction
+    test: Fraction
+
+    @model_validator(mode="after")
+    def whole(self) -> "Fractions":
+        total = self.train + self.validation + self.calibration + self.test
+        if abs(total - 1) > 1e-6:
+            raise ValueError(f"train, validation, calibration and test add up to {total:g}; they must add up to 1")
+        return self
+
+
+class Split(Section):
+    targets: Names
+    fractions: Fractions
+    strata: Count
+    seed: Seed
+
+
+class Recipe(Section):
+    """An input: map features (channels, in order) and vector features, each with its options."""
+
+    maps: Annotated[dict[str, dict[str, Any]], Field(min_length=1)]
+    vectors: dict[str, dict[str, Any]] = {}
+
+
+class Features(Section):
+    transform: Literal["linear", "sqrt", "power", "log", "arcsinh"]
+    softening: Positive
+    power: Positive
+    floor: Fraction
+    recipes: dict[str, Recipe]
+
+
+class Fit(Section):
+    epochs: Count
+    batch_size: Annotated[int, Field(ge=2)]
+    learning_rate: Positive
+    weight_decay: Annotated[float, Field(ge=0)]
+    warmup: Fraction
+    huber_delta: Positive
+    patience: Count
+    augment: Literal["d4", "none"]
+    device: Annotated[str, Field(pattern=r"^(auto|cpu|cuda(:\d+)?)$")]
+    precision: Literal["auto", "32-true", "bf16-mixed"]
+
+
+class Train(Section):
+    inputs: Names
+    backbones: Names
+    sizes: Annotated[list[Literal["all"] | Annotated[int, Field(ge=2)]], Field(min_length=1)]
+    seeds: Annotated[list[Seed], Field(min_length=1)]
+    fit: Fit
+
+
+class Baselines(Section):
+    iterations: Count
+    learning_rate: Positive
+
+
+class Compare(Section):
+    draws: Annotated[int, Field(ge=100)]
+    confidence: Fraction
+    bins: Count
+    seed: Seed
+
+
+class Report(Section):
+    lenses: Count
+
+
+class Params(Section):
+    ingest: Ingest
+    simulation: Simulation
+    split: Split
+    features: Features
+    backbones: dict[str, dict[str, Any]]
+    train: Train
+    baselines: Baselines
+    compare: Compare
+    report: Report
+
+    @model_validator(mode="after")
+    def names_exist(self) -> "Params":
+        for key, names, known in (
+            ("inputs", self.train.inputs, self.features.recipes),
+            ("backbones", self.train.backbones, self.backbones),
+        ):
+            for name in names:
+                if name not in known:
+                    raise ValueError(f"train.{key}: no {key[:-1]} {name!r}; there are {', '.join(known)}")
+        return self
+
+
+def read(overrides: Iterable[str], *keys: str, path: str | Path = "params.yaml") -> Any:
+    """The values under dotted `keys`, in their order (one key: the value itself), after `section.key=value` overrides.
+
+    Raises `InputError`, naming the key and what it may be, if anything in the file or the overrides is not right.
+    """
+    tree = _parsed(Path(path))
+    for override in overrides:
+        _override(tree, override)
+    try:
+        checked = Params.model_validate(tree)
+    except ValidationError as error:
+        raise InputError("; ".join(_explained(problem, path) for problem in error.errors())) from None
+    values = [_lookup(checked, key) for key in keys]
+    return values[0] if len(values) == 1 else values
+
+
+def plain(value: Any) -> Any:
+    """A section as dicts and lists: what a store's manifest records."""
+    return value.model_dump() if isinstance(value, BaseModel) else value
+
+
+def _parsed(path: Path) -> dict[str, Any]:
+    try:
+        tree = YAML(typ="safe").load(path.read_text())
+    except FileNotFoundError:
+        raise InputError(f"{path}: no such file; run from the folder that holds it") from None
+    except YAMLError as error:
+        raise InputError(f"{path}: not YAML: {error}") from None
+    if not isinstance(tree, dict):
+        raise InputError(f"{path}: expected sections such as ingest:, split: and train:")
+    return tree
+
+
+def _override(tree: dict[str, Any], override: str) -> None:
+    """Set one dotted key of the parsed file; it must be there already."""
+    key, _, text = override.partition("=")
+    *parents, leaf = key.split(".")
+    for parent in parents:
+        tree = tree.get(parent, {}) if isinstance(tree, dict) else {}
+    if not isinstance(tree, dict) or leaf not in tree:
+        raise InputError(f"{key}: no such parameter to override; there are {', '.join(tree) or 'none below it'}")
+    tree[leaf] = YAML(typ="safe").load(text)
+
+
+def _lookup(checked: Params, key: str) -> Any:
+    value: Any = checked
+    for part in key.split("."):
+        known = value if isinstance(value, Mapping) else type(value).model_fields
+        if part not in known:
+            raise InputError(f"{key}: no such parameter; there are {', '.join(known)}")
+        value = value[part] if isinstance(value, Mapping) else getattr(value, part)
+    return value
+
+
+def _explained(problem: Any, path: str | Path) -> str:
+    """One pydantic complaint as `key: what is wrong, and what would be right`."""
+    key = ".".join(str(part) for part in problem["loc"] if not str(part).startswith(("literal[", "constrained-")))
+    if problem["type"] == "extra_forbidden":
+        return f"{key}: no such parameter; there are {', '.join(_siblings(problem['loc']))}"
+    if problem["type"] == "missing":
+        return f"{key}: missing from {path}"
+    if problem["type"] == "value_error":
+        return ": ".join(part for part in (key, str(problem["ctx"]["error"])) if part)
+    return f"{key}: {problem['input']!r} is not valid: {problem['msg'].lower()}"
+
+
+def _siblings(location: tuple[str | int, ...]) -> list[str]:
+    """The parameters that exist beside a misspelt one."""
+    section: Any = Params
+    for part in location[:-1]:
+        field = section.model_fields.get(part) if isinstance(section, type) and issubclass(section, BaseModel) else None
+        annotation = field.annotation if field else section
+        inner = [a for a in getattr(annotation, "__args__", ()) if isinstance(a, type) and issubclass(a, BaseModel)]
+        section = inner[0] if inner else annotation
+    return list(section.model_fields)
