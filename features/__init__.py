@@ -20,9 +20,7 @@ from features.stretch import intensity, pixels
 
 Options = Mapping[str, Mapping[str, Any]]
 
-MAPS: dict[str, Callable[..., Tensor]] = {
-    f.__name__: f for f in (pixels, intensity, radial_residual, ring, log_power)
-}
+MAPS: dict[str, Callable[..., Tensor]] = {f.__name__: f for f in (pixels, intensity, radial_residual, ring, log_power)}
 VECTORS: dict[str, Callable[..., tuple[Tensor, list[str]]]] = {f.__name__: f for f in (radial_profile, multipoles)}
 
 

@@ -16,7 +16,7 @@ def radial_profile(images: Float[Tensor, "n h w"], width: float = 1.0) -> tuple[
     A pixel belongs to the annulus of its centre; a partly covered pixel is not shared out. Everything that
     depends on angle is lost.
     """
-    rings = annulus(*images.shape[1:], width, images)
+    rings = annulus(images.shape[1], images.shape[2], width, images)
     means = ring_means(images, rings)
     inside = int(rings[rings.shape[0] // 2, 0]) + 1  # the annulus of the middle of the left edge is the last one kept
     inside = min(inside, int(rings[0, rings.shape[1] // 2]) + 1)
@@ -29,7 +29,7 @@ def radial_residual(images: Float[Tensor, "n h w"], width: float = 1.0) -> Float
     Arcs and clumps stay and the galaxy goes; so does a complete ring, which is round too (`ring` keeps it). The
     numerator of the normalising radial gradient filter (Morgan, Habbal & Woo 2006, Sol. Phys. 236, 263).
     """
-    rings = annulus(*images.shape[1:], width, images)
+    rings = annulus(images.shape[1], images.shape[2], width, images)
     return images - ring_means(images, rings)[:, rings]
 
 

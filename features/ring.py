@@ -16,7 +16,9 @@ def ring(images: Float[Tensor, "n h w"], sigma: float = 1.5) -> Float[Tensor, "n
     Sato et al. 1998, Medical Image Analysis 2, 143, for one scale.
     """
     if sigma <= 0 or sigma > min(images.shape[1:]) / 4:
-        raise ValueError(f"sigma: {sigma:g} pixels does not suit a frame of {min(images.shape[1:])}; 0 < sigma <= a quarter")
+        raise ValueError(
+            f"sigma: {sigma:g} pixels does not suit a frame of {min(images.shape[1:])}; 0 < sigma <= a quarter"
+        )
     kernel = [gaussian_derivative(sigma, order, images) for order in range(3)]
     yy = separable(images, kernel[2], kernel[0])
     xx = separable(images, kernel[0], kernel[2])

@@ -17,7 +17,12 @@ def pixels(images: Float[Tensor, "n h w"]) -> Float[Tensor, "n h w"]:
 
 
 def intensity(
-    images: Float[Tensor, "n h w"], transform: str = "linear", softening: float = 3.0, power: float = 0.7, *, sky_rms: float
+    images: Float[Tensor, "n h w"],
+    transform: str = "linear",
+    softening: float = 3.0,
+    power: float = 0.7,
+    *,
+    sky_rms: float,
 ) -> Float[Tensor, "n h w"]:
     """The stretched image, odd about zero so that the noise of an empty sky stays symmetric.
 

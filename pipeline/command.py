@@ -1,6 +1,6 @@
 """The command line that every stage shares: names and paths, then overrides.
 
-    python -m pipeline.split data/images.zarr data/split.json split.seed=2
+python -m pipeline.split data/images.zarr data/split.json split.seed=2
 """
 
 import sys

@@ -1,6 +1,6 @@
 """Stage `engineer`: the channels and vectors of one input recipe, row by row of the image store.
 
-    python -m pipeline.engineer engineered data/images.zarr data/engineered/engineered.zarr
+python -m pipeline.engineer engineered data/images.zarr data/engineered/engineered.zarr
 """
 
 from collections.abc import Iterable, Mapping
@@ -75,9 +75,7 @@ def _check(name: str, maps: Options, vectors: Options) -> None:
         raise InputError(f"features.recipes.{name}.{error}") from None
 
 
-def _columns(
-    name: str, maps: Options, vectors: Options, blank: Tensor, observation: Mapping[str, float]
-) -> list[str]:
+def _columns(name: str, maps: Options, vectors: Options, blank: Tensor, observation: Mapping[str, float]) -> list[str]:
     """Names of the vector columns. Tries every feature on a blank frame: a bad option shows here, not in an hour."""
     try:
         features.compute_maps(blank, maps, observation)

@@ -31,7 +31,9 @@ def normalise(images: str, engineered: str, split: str, target: str, overrides: 
     labels, inputs = Store(images), Store(engineered)
     decided = json.loads(Path(split).read_text())
     if not decided["rows"] == labels.rows == inputs.rows:
-        raise InputError(f"{split}: made for {decided['rows']} rows; {images} has {labels.rows}, {engineered} {inputs.rows}")
+        raise InputError(
+            f"{split}: made for {decided['rows']} rows; {images} has {labels.rows}, {engineered} {inputs.rows}"
+        )
     roles = {role: np.array(rows) for role, rows in decided["roles"].items()}
     chosen = [labels.attributes["target_names"].index(name) for name in decided["targets"]]
     targets, ids = labels.read("targets")[:, chosen], labels.read("id")
@@ -61,7 +63,9 @@ def scale(values: Float[np.ndarray, "..."], statistics: Scale, axis: int) -> Flo
     return ((values - mean) / std).astype(np.float32)
 
 
-def _fit(inputs: Store, train: Int[np.ndarray, " n"], targets: Float[np.ndarray, "n t"], names: list[str]) -> dict[str, Scale]:
+def _fit(
+    inputs: Store, train: Int[np.ndarray, " n"], targets: Float[np.ndarray, "n t"], names: list[str]
+) -> dict[str, Scale]:
     """Mean and standard deviation, over the training rows, of every channel (all pixels), column and target."""
     statistics = {"maps": _moments(inputs, "maps", train, inputs.attributes["channels"], (0, 2, 3))}
     if inputs.attributes["columns"]:
@@ -73,9 +77,7 @@ def _fit(inputs: Store, train: Int[np.ndarray, " n"], targets: Float[np.ndarray,
     return statistics | {"target": {"mean": mean.tolist(), "std": std.tolist()}}
 
 
-def _moments(
-    inputs: Store, name: str, train: Int[np.ndarray, " n"], parts: list[str], axes: tuple[int, ...]
-) -> Scale:
+def _moments(inputs: Store, name: str, train: Int[np.ndarray, " n"], parts: list[str], axes: tuple[int, ...]) -> Scale:
     """Mean and spread of an array's parts (channels or columns), shard by shard in two passes: sums of squares about
     zero would lose the spread of a channel that sits on a pedestal."""
     wanted = np.zeros(inputs.rows, dtype=bool)

@@ -250,7 +250,11 @@ def _siblings(location: tuple[str | int, ...]) -> list[str]:
     """The parameters that exist beside a misspelt one."""
     section: Any = Params
     for part in location[:-1]:
-        field = section.model_fields.get(part) if isinstance(section, type) and issubclass(section, BaseModel) else None
+        field = (
+            section.model_fields.get(str(part))
+            if isinstance(section, type) and issubclass(section, BaseModel)
+            else None
+        )
         annotation = field.annotation if field else section
         inner = [a for a in getattr(annotation, "__args__", ()) if isinstance(a, type) and issubclass(a, BaseModel)]
         section = inner[0] if inner else annotation

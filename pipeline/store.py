@@ -18,8 +18,9 @@ import shutil
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import zarr
@@ -97,11 +98,16 @@ def _fill(partial: Path, rows: int, arrays: Sequence[Array], produce: Produce) -
         values = produce(start, stop)
         for array in arrays:
             if array.sharded:
-                group[array.name][start:stop] = values[array.name]
+                _member(group, array.name)[start:stop] = values[array.name]
             else:
                 columns[array.name].append(values[array.name])
     for name, parts in columns.items():
-        group[name][:] = np.concatenate(parts)
+        _member(group, name)[:] = np.concatenate(parts)
+
+
+def _member(group: zarr.Group, name: str) -> zarr.Array:
+    """An array of a group; the cast is for mypy, which cannot know that our groups hold nothing else."""
+    return cast(zarr.Array, group[name])
 
 
 def _create(group: zarr.Group, array: Array, rows: int) -> None:
@@ -163,15 +169,15 @@ class Store:
         stop = self.rows if stop is None else min(stop, self.rows)
         step = self.shard_rows(name)
         cuts = [start, *range((start // step + 1) * step, stop, step), stop]
-        parts = [self._read_shard(array, a, b, a // step) for a, b in zip(cuts[:-1], cuts[1:], strict=True)]
+        parts = [self._read_shard(array, a, b, a // step) for a, b in pairwise(cuts)]
         return parts[0] if len(parts) == 1 else np.concatenate(parts)
 
     def _array(self, name: str) -> zarr.Array:
-        return self._group[name]
+        return _member(self._group, name)
 
     def _read_shard(self, array: zarr.Array, start: int, stop: int, shard: int) -> np.ndarray:
         try:
-            values = array[start:stop]
+            values = np.asarray(array[start:stop])
         except Exception as error:  # zarr raises whatever its codecs raise; all of it means the bytes are not ours
             key = "/".join(str(i) for i in (shard, *(0 for _ in array.shape[1:])))
             name = self.path / array.name.strip("/") / "c" / key

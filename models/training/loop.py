@@ -69,7 +69,7 @@ def fit(
     `FloatingPointError` when a loss is no longer finite.
     """
     fabric = Fabric(**hardware(settings.device, settings.precision))
-    model.to(memory_format=torch.channels_last)  # 1.1-1.4 x on CPU
+    model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # 1.1-1.4 x faster on CPU
     batch_size = min(settings.batch_size, len(train[0]))
     optimiser = AdamW(_decayed(model, settings.weight_decay), lr=settings.learning_rate)
     steps = max(2, settings.epochs * (len(train[0]) // batch_size))

@@ -5,6 +5,7 @@ for, in whatever order, by whatever worker.
 """
 
 import math
+from collections.abc import Sequence
 
 import numpy as np
 from jaxtyping import Float
@@ -20,11 +21,11 @@ def generator(seed: int, lens: int, purpose: int) -> np.random.Generator:
 def axion(
     lenses: range,
     seed: int,
-    log10_axion_mass: tuple[float, float],
+    log10_axion_mass: Sequence[float],
     source_offset: float,
-    source_radius: tuple[float, float],
-    source_axis_ratio: tuple[float, float],
-    source_magnitude: tuple[float, float],
+    source_radius: Sequence[float],
+    source_axis_ratio: Sequence[float],
+    source_magnitude: Sequence[float],
 ) -> dict[str, Float[np.ndarray, " n"]]:
     """Lenses of the preset `axion`: what varies when the halo and the shear do not.
 

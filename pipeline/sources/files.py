@@ -62,7 +62,9 @@ def _read(
 ) -> Lenses:
     wanted = names[start:stop]
     loaded = [load(root / name) for name in wanted]
-    images = [_checked(root / name, image, shape[1:], names[0]) for name, (image, _) in zip(wanted, loaded, strict=True)]
+    images = [
+        _checked(root / name, image, shape[1:], names[0]) for name, (image, _) in zip(wanted, loaded, strict=True)
+    ]
     columns = {
         target: np.array([_target(root / name, labels, how) for name, (_, labels) in zip(wanted, loaded, strict=True)])
         for target, how in targets.items()

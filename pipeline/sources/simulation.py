@@ -74,9 +74,7 @@ def rates(simulation: Simulation, drawn: dict[str, Float[np.ndarray, " n"]]) -> 
         p["source_angle"],
         simulation.source_sersic_index,
     )
-    return instrument.expose(
-        brightness, simulation.pixel_scale, simulation.supersampling, simulation.psf_fwhm, margin
-    )
+    return instrument.expose(brightness, simulation.pixel_scale, simulation.supersampling, simulation.psf_fwhm, margin)
 
 
 def _block(simulation: Simulation, lenses: range) -> tuple[np.ndarray, np.ndarray]:
@@ -84,11 +82,11 @@ def _block(simulation: Simulation, lenses: range) -> tuple[np.ndarray, np.ndarra
     drawn = populations.axion(
         lenses,
         simulation.seed,
-        tuple(simulation.log10_axion_mass),
+        simulation.log10_axion_mass,
         simulation.source_offset,
-        tuple(simulation.source_radius),
-        tuple(simulation.source_axis_ratio),
-        tuple(simulation.source_magnitude),
+        simulation.source_radius,
+        simulation.source_axis_ratio,
+        simulation.source_magnitude,
     )
     observed = [
         instrument.observe(

@@ -1,0 +1,30 @@
+# `make repro` runs the main job, `make test` every quick check, `make proof` the long ones as well. Each sets up .venv.
+
+PYTHON ?= python3
+export PATH := $(CURDIR)/.venv/bin:$(PATH)
+
+.PHONY: repro test proof
+.DELETE_ON_ERROR:
+
+repro: .venv/.ok
+	dvc repro
+	@echo && cat data/verdict.md
+
+test: .venv/.ok
+	ruff check .
+	ruff format --check .
+	mypy
+	pytest -n 2
+
+proof: test
+	pytest -m proof
+
+# The stamp is written last: an interrupted set-up is begun anew. Where the Python at hand already drives a GPU with its
+# own torch, that torch is kept; elsewhere the lock file's is installed from whatever index pip is configured to use.
+.venv/.ok: pyproject.toml constraints.txt
+	rm -rf .venv
+	if $(PYTHON) -c 'import torch; assert torch.cuda.is_available()' 2>/dev/null; then \
+	  $(PYTHON) -m venv --system-site-packages .venv && grep -vE '^(torch|torchvision|triton|cuda|nvidia)[-=]' constraints.txt > .venv/pins.txt; \
+	else $(PYTHON) -m venv .venv && cp constraints.txt .venv/pins.txt; fi
+	.venv/bin/python -m pip install --quiet --disable-pip-version-check -c .venv/pins.txt -e '.[dev]'
+	touch $@

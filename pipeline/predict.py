@@ -1,0 +1,41 @@
+"""Stage `predict`: a trained network's answers for the rows it did not learn from.
+
+    python -m pipeline.predict data/runs/raw-cnn-all-0 data/prepared/raw data/predictions/raw-cnn-all-0.parquet
+
+Beside `baselines` the only stage that opens the test rows.
+"""
+
+from collections.abc import Iterable
+from pathlib import Path
+
+import numpy as np
+import torch
+
+import models
+from models import training
+from pipeline import params, tables
+from pipeline.command import run
+from pipeline.store import Store
+
+
+def predict(folder: str, prepared: str, target: str, overrides: Iterable[str] = ()) -> None:
+    """Predict the validation, calibration and test rows of the input `prepared` with the network of a run."""
+    device = params.read(overrides, "train.fit.device")
+    model = load(Path(folder) / "weights.pt").to(training.pick_device(device))
+
+    def answer(store: Store, start: int, stop: int) -> np.ndarray:
+        return training.predict(model, torch.from_numpy(store.read("maps", start, stop))).numpy()
+
+    tables.write(tables.predicted(prepared, answer), target)
+
+
+def load(weights: Path) -> torch.nn.Module:
+    """The network that a run wrote, with its weights."""
+    saved = torch.load(weights, weights_only=True)
+    model = models.build(saved["backbone"], saved["in_channels"], saved["num_targets"], **saved["options"])
+    model.load_state_dict(saved["state_dict"])
+    return model
+
+
+if __name__ == "__main__":
+    run(predict, "RUN PREPARED PREDICTIONS")
