@@ -6,8 +6,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from features.geometry import angle, annulus
-from features.radial import ring_means
+from features.geometry import angle, annulus, annulus_means
 
 
 def log_power(images: Float[Tensor, "n h w"], *, sky_rms: float) -> Float[Tensor, "n h w"]:
@@ -44,8 +43,8 @@ def multipoles(
     phi = angle(height, width_pixels, images)
     columns, names = [], []
     for order in range(1, orders + 1):
-        cosine = ring_means(images * torch.cos(order * phi), rings)[:, :inside]
-        sine = ring_means(images * torch.sin(order * phi), rings)[:, :inside]
+        cosine = annulus_means(images * torch.cos(order * phi), rings)[:, :inside]
+        sine = annulus_means(images * torch.sin(order * phi), rings)[:, :inside]
         columns.append(2 * (cosine**2 + sine**2).sqrt())
         names += [f"multipole_{order}_{i}" for i in range(inside)]
     return torch.cat(columns, dim=1), names

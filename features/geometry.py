@@ -1,4 +1,4 @@
-"""Geometry: radius, angle and annuli of a frame. Not features, but what features stand on.
+"""Geometry: radius, angle and annuli of a frame, and means over these. Not features, but what features stand on.
 
 The centre of a frame is ((h - 1) / 2, (w - 1) / 2), on even and odd frames alike: the middle of the pixel grid, which
 the four quarter turns leave in place.
@@ -39,3 +39,11 @@ def annulus(height: int, width: int, thickness: float, like: Tensor) -> Int[Tens
     # in float64 whatever `like` is, so that a pixel on an edge falls the same way in every precision
     ring = (radius(height, width, torch.empty(0, dtype=torch.float64)) / thickness).floor()
     return torch.unique(ring, return_inverse=True)[1].to(like.device)
+
+
+def annulus_means(images: Float[Tensor, "n h w"], rings: Int[Tensor, "h w"]) -> Float[Tensor, "n r"]:
+    """Mean of every image over every annulus of the frame."""
+    flat = rings.flatten()
+    pixels = flat.bincount()  # (r,)
+    sums = images.new_zeros(len(images), len(pixels)).index_add_(1, flat, images.flatten(1))
+    return sums / pixels

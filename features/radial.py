@@ -4,10 +4,10 @@ A galaxy-scale lens is a nearly round galaxy with arcs near its Einstein radius.
 and dilutes the arcs; what is left keeps the arcs.
 """
 
-from jaxtyping import Float, Int
+from jaxtyping import Float
 from torch import Tensor
 
-from features.geometry import annulus
+from features.geometry import annulus, annulus_means
 
 
 def radial_profile(images: Float[Tensor, "n h w"], width: float = 1.0) -> tuple[Float[Tensor, "n r"], list[str]]:
@@ -17,7 +17,7 @@ def radial_profile(images: Float[Tensor, "n h w"], width: float = 1.0) -> tuple[
     depends on angle is lost.
     """
     rings = annulus(images.shape[1], images.shape[2], width, images)
-    means = ring_means(images, rings)
+    means = annulus_means(images, rings)
     inside = int(rings[rings.shape[0] // 2, 0]) + 1  # the annulus of the middle of the left edge is the last one kept
     inside = min(inside, int(rings[0, rings.shape[1] // 2]) + 1)
     return means[:, :inside], [f"radial_profile_{i}" for i in range(inside)]
@@ -30,12 +30,4 @@ def radial_residual(images: Float[Tensor, "n h w"], width: float = 1.0) -> Float
     numerator of the normalising radial gradient filter (Morgan, Habbal & Woo 2006, Sol. Phys. 236, 263).
     """
     rings = annulus(images.shape[1], images.shape[2], width, images)
-    return images - ring_means(images, rings)[:, rings]
-
-
-def ring_means(images: Float[Tensor, "n h w"], rings: Int[Tensor, "h w"]) -> Float[Tensor, "n r"]:
-    """Mean of every image over every annulus of the frame."""
-    flat = rings.flatten()
-    pixels = flat.bincount()  # (r,)
-    sums = images.new_zeros(len(images), len(pixels)).index_add_(1, flat, images.flatten(1))
-    return sums / pixels
+    return images - annulus_means(images, rings)[:, rings]

@@ -191,7 +191,8 @@ def read(overrides: Iterable[str], *keys: str, path: str | Path = "params.yaml")
     try:
         checked = Params.model_validate(tree)
     except ValidationError as error:
-        raise InputError("; ".join(_explained(problem, path) for problem in error.errors())) from None
+        misspelt_first = sorted(error.errors(), key=lambda problem: problem["type"] != "extra_forbidden")
+        raise InputError("; ".join(_explained(problem, path) for problem in misspelt_first)) from None
     values = [_lookup(checked, key) for key in keys]
     return values[0] if len(values) == 1 else values
 

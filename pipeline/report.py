@@ -19,6 +19,7 @@ import pandas as pd
 from jaxtyping import Int
 from matplotlib import pyplot as plt
 from matplotlib.figure import Figure
+from matplotlib.ticker import LogLocator, NullLocator
 
 from pipeline import params, tables
 from pipeline.command import run
@@ -82,7 +83,7 @@ def draw_scatter(table: pd.DataFrame, target: str) -> Figure:
         points = table[table["run"] == name]
         axis.plot([low, high], [low, high], color="0.6", lw=1, zorder=0)
         axis.scatter(points["truth"], points["prediction"], s=6, alpha=0.6, lw=0)
-        axis.set(title=name, xlabel=f"true {target}", aspect="equal")
+        axis.set(title=label(name), xlabel=f"true {target}", aspect="equal")
     axes[0, 0].set_ylabel(f"predicted {target}")
     return figure
 
@@ -96,7 +97,13 @@ def draw_bins(table: pd.DataFrame, target: str) -> Figure:
         line = table[table["run"] == name]
         shift = step * (i - (len(runs) - 1) / 2)  # so that the bars of different runs stand side by side
         axis.errorbar(
-            line["truth"] + shift, line["mae"], line["mae_std"].fillna(0), marker="o", ms=4, capsize=2, label=name
+            line["truth"] + shift,
+            line["mae"],
+            line["mae_std"].fillna(0),
+            marker="o",
+            ms=4,
+            capsize=2,
+            label=label(name),
         )
     axis.set(xlabel=f"true {target}", ylabel="mean absolute error")
     axis.set_ylim(bottom=0)
@@ -112,10 +119,18 @@ def draw_learning(table: pd.DataFrame) -> Figure:
         for _, line in table[table["run"] == name].groupby("seed"):
             axis.semilogy(line["epoch"] + 1, line["train_loss"], color="C0", lw=1)
             axis.semilogy(line["epoch"] + 1, line["validation_loss"], color="C1", lw=1)
-        axis.set(title=name, xlabel="epoch")
+        axis.set(title=label(name), xlabel="epoch")
+        axis.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        axis.yaxis.set_major_formatter("{x:g}")
+        axis.yaxis.set_minor_locator(NullLocator())
     axes[0, 0].set_ylabel("Huber loss, normalised target")
     axes[0, -1].legend(axes[0, -1].lines[:2], ["train", "validation"], fontsize=8)
     return figure
+
+
+def label(run: str) -> str:
+    """A run's name as a caption: the training size is only worth saying when it is not everything."""
+    return run.removesuffix("-all")
 
 
 def draw_gallery(images: Store, inputs: dict[str, Store], rows: Int[np.ndarray, " m"]) -> Figure:
@@ -130,6 +145,7 @@ def draw_gallery(images: Store, inputs: dict[str, Store], rows: Int[np.ndarray, 
         for line in range(len(rows)):
             axes[line, column].imshow(shown[line, column], origin="lower", cmap="magma", vmin=low, vmax=high)
             axes[line, column].set(xticks=[], yticks=[])
+            axes[line, column].spines[:].set_visible(False)
     for line, values in enumerate(labels):
         known = zip(images.attributes["target_names"], values, strict=True)
         text = "\n".join(f"{name}\n{value:.2f}" for name, value in known if np.isfinite(value))

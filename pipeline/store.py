@@ -1,8 +1,8 @@
 """Stores: checked Zarr v3 groups, the only thing that stages hand to each other. Nothing else imports zarr.
 
 On disk a store is a few dozen files: one folder an array, one file a shard of at most 256 MB, and the root's
-`zarr.json`, whose attributes are the manifest (schema version, rows, the digest of every shard, and what the stage
-wants to say). No clock and no host name goes in: equal input gives equal bytes.
+`zarr.json`, whose attributes are the manifest (schema version, rows, the size and digest of every shard, and what the
+stage wants to say). No clock and no host name goes in: equal input gives equal bytes.
 
 Zarr alone would return zeros for a missing shard and wrong numbers for a flipped bit. Here every chunk carries a
 CRC-32C that every read checks, opening checks that every shard is there with its size, and
@@ -17,6 +17,7 @@ import math
 import shutil
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -31,6 +32,7 @@ from pipeline.errors import InputError
 SCHEMA = 1
 SHARD_BYTES = 256 * 2**20  # what one writer holds in memory
 CHUNK_BYTES = 2**20  # what one checksum covers
+REMEDY = "restore it (dvc checkout) or rerun the stage that wrote it"
 
 
 @dataclass(frozen=True)
@@ -77,8 +79,8 @@ def write(path: str | Path, rows: int, arrays: Sequence[Array], produce: Produce
         _remove(partial)
         partial.mkdir(parents=True)
         _fill(partial, rows, arrays, produce)
-        digests = {shard.relative_to(partial).as_posix(): _digest(shard) for shard in _shards(partial)}
-        attributes = {"schema": SCHEMA, "rows": rows, **manifest, "shards": digests}
+        shards = {shard.relative_to(partial).as_posix(): _described(shard) for shard in _shards(partial)}
+        attributes = {"schema": SCHEMA, "rows": rows, **manifest, "shards": shards}
         zarr.open_group(partial, mode="a", zarr_format=3).attrs.update(attributes)
         _remove(path)
         partial.rename(path)
@@ -150,8 +152,7 @@ class Store:
             raise InputError(f"{self.path}: schema {self.attributes.get('schema')}, not {SCHEMA}; write it anew")
         self.rows: int = self.attributes["rows"]
         for shard in self.attributes["shards"]:
-            if not (self.path / shard).is_file():
-                raise InputError(f"{self.path / shard}: this shard is missing; restore it (dvc checkout) or rerun")
+            self._check_shard(shard)
 
     def __contains__(self, name: str) -> bool:
         return name in self._group
@@ -176,34 +177,44 @@ class Store:
         return _member(self._group, name)
 
     def _read_shard(self, array: zarr.Array, start: int, stop: int, shard: int) -> np.ndarray:
+        name = "/".join(map(str, (array.name.strip("/"), "c", shard, *(0 for _ in array.shape[1:]))))
+        self._check_shard(name)
         try:
             values = np.asarray(array[start:stop])
         except Exception as error:  # zarr raises whatever its codecs raise; all of it means the bytes are not ours
-            key = "/".join(str(i) for i in (shard, *(0 for _ in array.shape[1:])))
-            name = self.path / array.name.strip("/") / "c" / key
-            raise InputError(f"{name}: this shard is damaged ({error}); restore it (dvc checkout) or rerun") from error
+            raise InputError(f"{self.path / name}: this shard is damaged ({error}); {REMEDY}") from error
         return np.array(values.tolist(), dtype=str) if values.dtype.kind == "T" else values
+
+    def _check_shard(self, name: str) -> None:
+        """Raise unless a shard is there in its full length: zarr takes an absent or empty one for zeros."""
+        path, expected = self.path / name, self.attributes["shards"][name]["bytes"]
+        if not path.is_file():
+            raise InputError(f"{path}: this shard is missing; {REMEDY}")
+        if path.stat().st_size != expected:
+            raise InputError(f"{path}: this shard is damaged ({path.stat().st_size} bytes of {expected}); {REMEDY}")
 
 
 def verify(path: str | Path) -> None:
     """Raise `InputError` unless every shard of a store has the digest that its manifest gives."""
     store = Store(path)
-    for shard, digest in store.attributes["shards"].items():
-        if _digest(store.path / shard) != digest:
-            raise InputError(f"{store.path / shard}: its SHA-256 is not the manifest's; restore it (dvc checkout)")
+    for shard, description in store.attributes["shards"].items():
+        if _described(store.path / shard) != description:
+            raise InputError(f"{store.path / shard}: its SHA-256 is not the manifest's; {REMEDY}")
 
 
 def _shards(path: Path) -> list[Path]:
     return sorted(file for file in path.rglob("*") if file.is_file() and file.name != "zarr.json")
 
 
-def _digest(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+def _described(shard: Path) -> dict[str, Any]:
+    """What the manifest says of a shard."""
+    with shard.open("rb") as file:
+        return {"bytes": shard.stat().st_size, "sha256": hashlib.file_digest(file, "sha256").hexdigest()}
 
 
 def _remove(path: Path) -> None:
-    if path.exists():
+    """Remove a store, or what is left of one. Where we may not, the writing that comes next says so."""
+    with suppress(FileNotFoundError, NotADirectoryError, PermissionError):
         shutil.rmtree(path)
 
 

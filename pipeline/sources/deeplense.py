@@ -80,6 +80,13 @@ def _reconstruct(_subtype: type, _shape: tuple[int, ...], _dtype: bytes) -> np.n
     return np.ndarray.__new__(np.ndarray, (0,), "b")
 
 
+def _frombuffer(data: bytes, dtype: np.dtype, shape: tuple[int, ...], order: str) -> np.ndarray:
+    """A pickled array of protocol 5, where its bytes come first."""
+    if dtype.hasobject or not isinstance(data, bytes | bytearray):
+        raise pickle.UnpicklingError(f"it pickles a buffer of type {dtype}")
+    return np.frombuffer(data, dtype=dtype).reshape(shape, order="F" if order == "F" else "C")
+
+
 def _scalar(dtype: np.dtype, data: bytes) -> Any:
     """A pickled NumPy number."""
     if dtype.hasobject or not isinstance(data, bytes):
@@ -99,6 +106,7 @@ _HARMLESS: dict[tuple[str, str], Callable[..., Any]] = {
     ("numpy", "dtype"): np.dtype,
     ("numpy.core.multiarray", "_reconstruct"): _reconstruct,
     ("numpy.core.multiarray", "scalar"): _scalar,
+    ("numpy.core.numeric", "_frombuffer"): _frombuffer,
     ("_codecs", "encode"): _encode,
 }
 

@@ -38,7 +38,7 @@ def _image(path: Path) -> np.ndarray:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("error", AstropyWarning)  # astropy only warns of a truncated file
-            with fits.open(path, memmap=False) as hdus:
+            with path.open("rb") as file, fits.open(file, memmap=False) as hdus:  # astropy would leak the file
                 images = {i: hdu.data for i, hdu in enumerate(hdus) if hdu.is_image and hdu.data is not None}
     except (OSError, ValueError, TypeError, KeyError, VerifyError, AstropyWarning) as error:
         raise InputError(f"{path}: not a readable FITS file: {error}") from error

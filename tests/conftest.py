@@ -1,0 +1,50 @@
+"""Fixtures that several rooms share."""
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from ruamel.yaml import YAML
+
+from pipeline import params
+
+ROOT = Path(__file__).parent.parent
+TINY = ROOT / "tests" / "tiny.yaml"
+
+torch.set_num_threads(1)  # the suite runs on as many processes as there are cores
+
+
+@pytest.fixture(scope="session")
+def shared_data() -> Path:
+    """Real and third-party images that are not part of the project."""
+    folder = Path(os.environ.get("LENSPREP_SHARED_DATA", ROOT.parent / "shared" / "data"))
+    if not folder.is_dir():
+        pytest.skip(f"no third-party images at {folder}; LENSPREP_SHARED_DATA says where they are")
+    return folder
+
+
+@pytest.fixture
+def generator() -> np.random.Generator:
+    return np.random.default_rng(0)
+
+
+@pytest.fixture
+def tiny(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty working folder whose params.yaml is the miniature one."""
+    (tmp_path / "params.yaml").write_text(TINY.read_text())
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@pytest.fixture
+def section() -> Callable[..., Any]:
+    """A section of the miniature params.yaml, with overrides."""
+    return lambda key, *overrides: params.read(overrides, key, path=TINY)
+
+
+def yaml(path: Path) -> Any:
+    return YAML(typ="safe").load(path.read_text())

@@ -1,0 +1,172 @@
+"""Source `deeplense`: what its generator writes is read exactly; a hostile pickle is refused before it runs."""
+
+import os
+import pickle
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from pipeline.errors import InputError
+from pipeline.params import Ingest
+from pipeline.sources import deeplense
+
+IMAGE = np.arange(36, dtype=np.int64).reshape(6, 6)
+
+
+def pair(image: object, mass: object) -> np.ndarray:
+    both = np.empty(2, dtype=object)
+    both[:] = image, mass
+    return both
+
+
+@pytest.fixture
+def ingest(section: Callable[..., Any], tmp_path: Path) -> Ingest:
+    return section("ingest", "ingest.source=deeplense", f"ingest.path={tmp_path}")
+
+
+@pytest.mark.parametrize("protocol", [0, 1, 2, 3, 4, 5])
+@pytest.mark.parametrize("mass", [3e-24, np.float64(3e-24)], ids=["float", "numpy"])
+def test_reads_pairs_of_every_pickle_protocol(tmp_path: Path, protocol: int, mass: float) -> None:
+    path = tmp_path / "a.npy"
+    with path.open("wb") as file:
+        np.lib.format.write_array_header_1_0(file, {"descr": "|O", "fortran_order": False, "shape": (2,)})
+        pickle.dump(pair(IMAGE, mass), file, protocol=protocol)
+    image, labels = deeplense.load(path)
+    np.testing.assert_array_equal(image, IMAGE)
+    assert image.dtype == np.int64
+    assert labels == {"mass": 3e-24}
+
+
+def test_reads_what_numpy_saves(tmp_path: Path, ingest: Ingest) -> None:
+    (tmp_path / "axion").mkdir()
+    np.save(tmp_path / "axion" / "b.npy", pair(IMAGE, 1e-23), allow_pickle=True)
+    np.save(tmp_path / "no_sub.npy", IMAGE.astype(np.float64) * 1e-9)
+    source = deeplense.open_source(ingest)
+    lenses = source.read(0, 2)
+    assert lenses.id.tolist() == ["axion/b.npy", "no_sub.npy"]
+    np.testing.assert_allclose(lenses.targets["log10_axion_mass"], [-23, np.nan])
+    np.testing.assert_array_equal(lenses.images[0, 0], IMAGE)
+    np.testing.assert_allclose(lenses.images[1, 0], IMAGE * 1e-9)
+    assert lenses.images.dtype == np.float32
+    assert np.isnan(lenses.noise).all()
+    assert lenses.group[0] != lenses.group[1]
+    np.testing.assert_array_equal(source.read(1, 2).images, lenses.images[1:])
+
+
+class Bomb:
+    def __init__(self, mark: Path) -> None:
+        self.mark = mark
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return os.system, (f"touch {self.mark}",)
+
+
+class Evaluation:
+    def __reduce__(self) -> tuple[Any, ...]:
+        return eval, ("1 + 1",)
+
+
+@pytest.mark.parametrize("place", ["mass", "image", "inside the image", "alone"])
+def test_a_hostile_pickle_is_refused_and_nothing_of_it_runs(tmp_path: Path, place: str) -> None:
+    mark, path = tmp_path / "it ran", tmp_path / "a.npy"
+    bomb = Bomb(Path("'" + str(mark) + "'"))
+    nested = np.empty((6, 6), dtype=object)
+    nested[0, 0] = bomb
+    hostile = {
+        "mass": pair(IMAGE, bomb),
+        "image": pair(bomb, 1e-23),
+        "inside the image": pair(nested, 1e-23),
+        "alone": np.array(bomb, dtype=object),
+    }[place]
+    np.save(path, hostile, allow_pickle=True)
+    with pytest.raises(InputError, match=rf"{path}: not a readable \.npy file: it pickles posix\.system"):
+        deeplense.load(path)
+    assert not mark.exists()
+    np.load(path, allow_pickle=True)  # the fault is real: NumPy would have run it
+    assert mark.exists()
+
+
+@pytest.mark.parametrize("thing", [Evaluation(), Path("x"), {1, 2}, np.random.default_rng, np.float64], ids=repr)
+def test_a_pickle_of_anything_but_arrays_and_numbers_is_refused(tmp_path: Path, thing: object) -> None:
+    np.save(tmp_path / "a.npy", pair(IMAGE, thing), allow_pickle=True)
+    with pytest.raises(InputError, match=r"a\.npy: "):
+        deeplense.load(tmp_path / "a.npy")
+
+
+def test_a_pickled_array_gets_no_memory_that_its_bytes_do_not_fill(tmp_path: Path) -> None:
+    """numpy's own _reconstruct would allocate a petabyte here before it looked at the data."""
+    with (tmp_path / "a.npy").open("wb") as file:
+        np.lib.format.write_array_header_1_0(file, {"descr": "|O", "fortran_order": False, "shape": (2,)})
+        file.write(b"cnumpy.core.multiarray\n_reconstruct\n(cnumpy\nndarray\n(L1000000000000000L\ntS'b'\ntR.")
+    with pytest.raises(InputError, match="announces an array of shape"):
+        deeplense.load(tmp_path / "a.npy")
+
+
+@pytest.mark.parametrize("keep", [0, 5, 20, 100, 200, 290])
+@pytest.mark.parametrize("form", ["plain", "pair"])
+def test_a_truncated_file_is_refused_by_name(tmp_path: Path, keep: int, form: str) -> None:
+    path = tmp_path / "cut.npy"
+    np.save(path, IMAGE if form == "plain" else pair(IMAGE, 1e-23), allow_pickle=True)
+    path.write_bytes(path.read_bytes()[:keep])
+    with pytest.raises(InputError, match=rf"{path}: not a readable \.npy file"):
+        deeplense.load(path)
+
+
+@pytest.mark.parametrize(
+    ("array", "message"),
+    [
+        (np.zeros((6, 6, 3)), r"2-D array of numbers, not float64 of shape \(6, 6, 3\)"),
+        (np.zeros((6, 6), dtype=complex), "not complex128"),
+        (np.array([["a", "b"]]), "2-D array of numbers"),
+        (pair(IMAGE, "heavy"), r"\[image, mass\], not \[ndarray, str\]"),
+        (pair(3.0, IMAGE), r"\[image, mass\], not \[float, ndarray\]"),
+    ],
+    ids=["colour", "complex", "text", "mass is text", "swapped"],
+)
+def test_other_content_is_refused_by_name(tmp_path: Path, array: np.ndarray, message: str) -> None:
+    np.save(tmp_path / "odd.npy", array, allow_pickle=True)
+    with pytest.raises(InputError, match=r"odd\.npy: .*" + message):
+        deeplense.load(tmp_path / "odd.npy")
+
+
+@pytest.mark.parametrize(
+    ("second", "message"),
+    [
+        (np.zeros((6, 7)), r"b\.npy: 6 x 7 pixels, but a\.npy has 6 x 6"),
+        (np.full((6, 6), np.nan), r"b\.npy: every pixel is NaN"),
+        (np.where(IMAGE == 3, np.inf, 1.0), r"b\.npy: 1 of 36 pixels are NaN or infinite"),
+        (pair(IMAGE, -1.0), r"b\.npy: its mass is -1; a log10 needs it above zero"),
+    ],
+    ids=["size", "all NaN", "one inf", "negative mass"],
+)
+def test_a_bad_image_among_good_ones_is_refused_by_name(
+    tmp_path: Path, ingest: Ingest, second: np.ndarray, message: str
+) -> None:
+    np.save(tmp_path / "a.npy", np.ones((6, 6)))
+    np.save(tmp_path / "b.npy", second, allow_pickle=True)
+    with pytest.raises(InputError, match=message):
+        deeplense.open_source(ingest).read(0, 2)
+
+
+def test_an_empty_or_absent_folder_is_refused_by_name(tmp_path: Path, section: Callable[..., Any]) -> None:
+    for folder, message in ((tmp_path, "no file matches"), (tmp_path / "away", "no such folder")):
+        with pytest.raises(InputError, match=f"{folder}: {message}"):
+            deeplense.open_source(section("ingest", f"ingest.path={folder}"))
+
+
+def test_the_public_generators_files(shared_data: Path, section: Callable[..., Any]) -> None:
+    """Every file of both models, against NumPy's own (trusting) reader and the generator's truth table."""
+    for model, count in (("Model_I", 120), ("Model_II", 600)):
+        folder = shared_data / "deeplense" / model
+        source = deeplense.open_source(section("ingest", f"ingest.path={folder}"))
+        lenses = source.read(0, source.rows)
+        assert source.rows == count
+        truth = {line.split(",")[0]: line.split(",")[3] for line in (folder / "truth.csv").read_text().splitlines()[1:]}
+        for name, image, found in zip(lenses.id, lenses.images[:, 0], lenses.targets["log10_axion_mass"], strict=True):
+            loaded = np.load(folder / name, allow_pickle=True)
+            np.testing.assert_array_equal(image, (loaded[0] if loaded.dtype == object else loaded).astype(np.float32))
+            mass = truth[f"{model}/{name}"]
+            assert (np.isnan(found) and not mass) or np.isclose(found, np.log10(float(mass)))

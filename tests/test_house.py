@@ -1,0 +1,81 @@
+"""The house: who may import whom, and that importing does next to nothing."""
+
+import ast
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import ROOT
+
+FILES = sorted(path for room in ("pipeline", "features", "models") for path in (ROOT / room).rglob("*.py"))
+ROOMS = {"pipeline", "features", "models", "studies", "tests", "benchmarks"}
+STAGES = {path.stem for path in (ROOT / "pipeline").glob("*.py") if "run(" in path.read_text()} - {"command"}
+BACKBONES = {path.stem for path in (ROOT / "models").glob("*.py")} - {"__init__", "blocks", "timm_cpu"}
+
+
+def imports(path: Path) -> Iterator[str]:
+    """Dotted names of our own modules that a file imports, wherever in it."""
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}: relative import"
+            names = [node.module or "", *(f"{node.module}.{alias.name}" for alias in node.names)]
+        else:
+            continue
+        yield from (name for name in names if name.split(".")[0] in ROOMS)
+
+
+def allowed(path: Path, name: str) -> bool:
+    room, *inner = path.relative_to(ROOT).with_suffix("").parts
+    target, *rest = name.split(".")
+    if room == "pipeline":
+        stage_to_stage = target == "pipeline" and rest[:1] and rest[0] in STAGES and path.parent.name == "pipeline"
+        return target in {"pipeline", "features", "models"} and not stage_to_stage
+    if target != room:
+        return False
+    if room == "features" and inner != ["__init__"]:
+        return rest[:1] == ["geometry"]
+    if room == "models" and inner[0] in BACKBONES:
+        return rest[:1] in (["blocks"], ["timm_cpu"])
+    return True
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_imports_only_what_it_may(path: Path) -> None:
+    assert [name for name in imports(path) if not allowed(path, name)] == []
+
+
+def test_the_rooms_are_furnished() -> None:
+    """The rules above are about something."""
+    assert {"ingest", "split", "engineer", "normalise", "train", "predict", "baselines", "compare", "report"} == STAGES
+    assert {"cnn", "resnet"} <= BACKBONES
+
+
+def test_only_the_store_imports_zarr() -> None:
+    with_zarr = [path.name for path in FILES if "import zarr" in path.read_text() or "from zarr" in path.read_text()]
+    assert with_zarr == ["store.py"]
+
+
+def test_only_predict_and_baselines_can_open_the_test_rows() -> None:
+    """By name in the code: the store itself, or the function that reads it."""
+    naming = {path.stem for path in FILES if "test.zarr" in path.read_text()}
+    assert naming == {"normalise", "tables"}, "one writes it, the other reads it"
+    assert {path.stem for path in FILES if "tables.predicted(" in path.read_text()} == {"predict", "baselines"}
+
+
+@pytest.mark.parametrize("stage", ["split", "compare"])
+def test_a_data_stage_starts_without_the_heavy_libraries(stage: str) -> None:
+    heavy = ("torch", "timm", "lightning_fabric", "sklearn", "matplotlib")
+    code = f"import sys, pipeline.{stage}; print([name for name in {heavy} if name in sys.modules])"
+    found = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert found.stdout.strip() == "[]"
+
+
+def test_a_network_without_timm_does_not_import_it() -> None:
+    code = "import sys, models; models.build('cnn', 1, 1); print('timm' in sys.modules, 'torchvision' in sys.modules)"
+    found = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert found.stdout.strip() == "False False"

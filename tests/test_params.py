@@ -1,0 +1,85 @@
+"""params.yaml: what is right is read as DVC reads it, what is wrong is refused by name."""
+
+from pathlib import Path
+
+import pytest
+
+from pipeline import params
+from pipeline.errors import InputError
+from tests.conftest import ROOT, TINY, yaml
+
+
+def test_both_files_of_the_project_are_valid_and_have_the_same_keys() -> None:
+    def keys(tree: object, prefix: str = "") -> set[str]:
+        if not isinstance(tree, dict):
+            return {prefix}
+        return {leaf for key, value in tree.items() for leaf in keys(value, f"{prefix}.{key}")}
+
+    assert params.read([], "split.seed") == 0
+    assert keys(yaml(TINY)) == keys(yaml(ROOT / "params.yaml"))
+
+
+def test_reads_yaml_1_2(tmp_path: Path) -> None:
+    """`1e-3` is a number there; PyYAML says it is a string."""
+    text = TINY.read_text().replace("floor: 1.0e-3", "floor: 1e-3")
+    (tmp_path / "params.yaml").write_text(text)
+    assert params.read([], "features.floor", path=tmp_path / "params.yaml") == 0.001
+
+
+def test_gives_what_is_asked_for_in_that_order() -> None:
+    softening, fit = params.read([], "features.softening", "train.fit", path=TINY)
+    assert softening == 3.0
+    assert fit.batch_size == 16
+
+
+def test_overrides_are_read_and_checked_like_the_file() -> None:
+    assert params.read(["train.seeds=[3, 4]"], "train.seeds", path=TINY) == [3, 4]
+    with pytest.raises(InputError, match=r"^train\.fit\.epochs: 'x' is not valid"):
+        params.read(["train.fit.epochs=x"], "train.fit", path=TINY)
+
+
+@pytest.mark.parametrize(
+    ("override", "message"),
+    [
+        ("features.softening=-1", r"^features\.softening: -1 .*greater than 0"),
+        ("features.softening=.nan", r"^features\.softening: nan .*finite"),
+        ("features.softening='3'", r"^features\.softening: '3' .*number"),
+        ("features.transform=lgo", r"^features\.transform: 'lgo' .*'linear', 'sqrt', 'power', 'log' or 'arcsinh'"),
+        ("features.tranform=log", r"^features\.tranform: no such parameter.* transform, softening"),
+        ("feature.transform=log", r"^feature\.transform: no such parameter"),
+        ("ingest.source=hdf5", r"^ingest\.source: 'hdf5' .*'simulation', 'deeplense' or 'fits'"),
+        ("split.fractions.train=0.9", r"^split\.fractions: .*add up to 1"),
+        ("train.backbones=[vit]", r"^train\.backbones: no backbone 'vit'; there are cnn, resnet"),
+        ("train.inputs=[rwa]", r"^train\.inputs: no input 'rwa'; there are raw, engineered"),
+        ("train.sizes=[most]", r"^train\.sizes\.0: 'most' is not valid"),
+        ("train.fit.device=gpu", r"^train\.fit\.device: 'gpu'"),
+        ("simulation.log10_axion_mass=[-23, -24]", r"wrong way round"),
+        ("simulation.images=0", r"^simulation\.images: 0 .*greater than or equal to 1"),
+        ("ingest.targets={a: {colunm: x}}", r"^ingest\.targets\.a\.colunm: no such parameter; there are column"),
+    ],
+)
+def test_refuses_by_name(override: str, message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        params.read([override], "split", path=TINY)
+
+
+@pytest.mark.parametrize(
+    ("edit", "message"),
+    [
+        (lambda text: text.replace("  seed: 0\n\nfeatures", "\nfeatures"), r"^split\.seed: missing from"),
+        (lambda text: text + "\nextra: 1\n", r"^extra: no such parameter; there are ingest, simulation, split"),
+        (lambda text: text.replace("ingest:", "ingest: ["), r"not YAML"),
+        (lambda text: "3", r"expected sections"),
+    ],
+)
+def test_refuses_a_broken_file(tmp_path: Path, edit: object, message: str) -> None:
+    assert callable(edit)
+    path = tmp_path / "params.yaml"
+    path.write_text(edit(TINY.read_text()))
+    with pytest.raises(InputError, match=message):
+        params.read([], "split", path=path)
+
+
+def test_refuses_a_folder_without_one(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"params\.yaml: no such file"):
+        params.read([], "split", path=tmp_path / "params.yaml")
