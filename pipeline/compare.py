@@ -19,7 +19,7 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Float
 
-from pipeline import params, tables
+from pipeline import atomic, params, tables
 from pipeline.command import run
 from pipeline.errors import InputError
 from pipeline.params import Compare
@@ -63,12 +63,11 @@ def compare(
         "difference": nested({_key(a): difference(a, b, chosen) for a, b in contrasts(cells)}),
     }
     binned = pd.concat([error_by_bin(cell, chosen.bins) for cell in cells], ignore_index=True)
-    for path in (metrics, verdict, by_bin):
-        Path(path).parent.mkdir(parents=True, exist_ok=True)
-    Path(metrics).write_text(json.dumps(found, indent=1) + "\n")
-    Path(verdict).write_text(markdown(found, len(cells[0].id), len(seeds), chosen.confidence))
-    binned.to_csv(by_bin, index=False, float_format="%.6g")
-    print(Path(verdict).read_text())
+    said = markdown(found, len(cells[0].id), len(seeds), chosen.confidence)
+    atomic.write(metrics, json.dumps(found, indent=1) + "\n")
+    atomic.write(verdict, said)
+    atomic.write(by_bin, binned.to_csv(index=False, float_format="%.6g"))
+    print(said)
 
 
 def scores(truth: Float[np.ndarray, " n"], prediction: Float[np.ndarray, " n"]) -> dict[str, float]:
@@ -180,7 +179,8 @@ def markdown(found: dict[str, Any], lenses: int, seeds: int, confidence: float) 
     """The verdict as tables, one pair of them a target."""
     lines = []
     for target in found["constant"]:
-        lines += [f"**{target}**, {lenses} test lenses, {seeds} seeds (mean ± standard deviation over seeds)", ""]
+        of_seeds = f"{seeds} seeds (mean ± standard deviation over seeds)" if seeds > 1 else "1 seed"
+        lines += [f"**{target}**, {lenses} test lenses, {of_seeds}", ""]
         lines += [*_score_table(found, target), "", *_difference_table(found, target, seeds, confidence), ""]
     return "\n".join(lines)
 

@@ -7,6 +7,7 @@ Writes figures (predicted against true, error by bin, learning curves, a gallery
 the numbers behind the first and third as CSV.
 """
 
+import io
 import json
 from collections.abc import Iterable
 from itertools import product
@@ -21,7 +22,7 @@ from matplotlib import pyplot as plt
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, NullLocator
 
-from pipeline import params, tables
+from pipeline import atomic, params, tables
 from pipeline.command import run
 from pipeline.store import Store
 
@@ -54,12 +55,11 @@ def report(
     matplotlib.use("agg")
     plt.rcParams.update(STYLE)
     folder = Path(target)
-    (folder / "figures").mkdir(parents=True, exist_ok=True)
     cells = [f"{name}-{backbone}-{size}" for name, backbone, size in product(inputs, backbones, sizes)]
     scatter = _scatter(Path(predictions), cells, seeds)
     learning = _learning(Path(runs), cells, seeds)
-    scatter.to_csv(folder / "scatter.csv", index=False, float_format="%.6g")
-    learning.to_csv(folder / "learning.csv", index=False, float_format="%.6g")
+    atomic.write(folder / "scatter.csv", scatter.to_csv(index=False, float_format="%.6g"))
+    atomic.write(folder / "learning.csv", learning.to_csv(index=False, float_format="%.6g"))
     bins = pd.read_csv(by_bin)
     drawn = {"learning": draw_learning(learning)}
     for name in scatter["target"].unique():
@@ -69,7 +69,9 @@ def report(
     rows = spread_out(store, decided, chosen.lenses)
     drawn["gallery"] = draw_gallery(store, {name: Store(Path(engineered) / f"{name}.zarr") for name in inputs}, rows)
     for name, figure in drawn.items():
-        figure.savefig(folder / "figures" / f"{name}.png", metadata={"Software": None})
+        drawing = io.BytesIO()
+        figure.savefig(drawing, format="png", metadata={"Software": None})
+        atomic.write(folder / "figures" / f"{name}.png", drawing.getvalue())
         plt.close(figure)
     print(f"report: {len(drawn)} figures in {folder / 'figures'}")
 

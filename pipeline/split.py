@@ -9,13 +9,12 @@ many of them are a random sample.
 
 import json
 from collections.abc import Iterable
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from jaxtyping import Float, Int
 
-from pipeline import params
+from pipeline import atomic, params
 from pipeline.command import run
 from pipeline.errors import InputError
 from pipeline.store import Store
@@ -43,8 +42,7 @@ def split(source: str, target: str, overrides: Iterable[str] = ()) -> None:
         "counts": {name: len(members) for name, members in roles.items()},
         "roles": {name: members.tolist() for name, members in roles.items()},
     }
-    Path(target).parent.mkdir(parents=True, exist_ok=True)
-    Path(target).write_text(json.dumps(decided, indent=1))
+    atomic.write(target, json.dumps(decided, indent=1))
     print(f"split: {decided['counts']}, {decided['left_out']} of {images.rows} left out for want of a target")
 
 

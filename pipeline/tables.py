@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Float
 
+from pipeline import atomic
 from pipeline.errors import InputError
 from pipeline.store import Store
 
@@ -57,14 +58,7 @@ def _with_spread(table: pd.DataFrame) -> pd.DataFrame:
 
 def write(table: pd.DataFrame, path: str | Path) -> None:
     """Write a table whole or not at all."""
-    path = Path(path)
-    partial = path.with_name(f".{path.name}.partial")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        table.to_parquet(partial, index=False)
-        partial.replace(path)
-    except OSError as error:
-        raise InputError(f"{path}: cannot be written: {error.strerror or error}") from error
+    atomic.write(path, table.to_parquet(index=False))
 
 
 def read(path: str | Path, **where: Any) -> pd.DataFrame:

@@ -11,6 +11,7 @@ its last epoch, a run of anything else starts over.
 """
 
 import hashlib
+import io
 import json
 import sys
 import time
@@ -26,7 +27,7 @@ from tqdm import tqdm
 
 import models
 from models.training import Epoch, Settings, State, fit
-from pipeline import params
+from pipeline import atomic, params
 from pipeline.command import run
 from pipeline.errors import InputError
 from pipeline.params import plain
@@ -107,10 +108,7 @@ class _Watcher:
         else:
             self.bar.update(epoch.epoch + 1 - self.bar.n)
             self.bar.set_postfix_str(losses)
-        self.checkpoint.parent.mkdir(parents=True, exist_ok=True)
-        partial = self.checkpoint.with_suffix(".partial")  # a kill while writing must not spoil the last good one
-        torch.save({"fingerprint": json.dumps(self.fingerprint), "state": state}, partial)
-        partial.replace(self.checkpoint)
+        atomic.write(self.checkpoint, _saved({"fingerprint": json.dumps(self.fingerprint), "state": state}))
 
 
 def _resumed(checkpoint: Path, fingerprint: dict[str, Any]) -> State | None:
@@ -133,11 +131,17 @@ def _code(backbone: str) -> dict[str, str]:
 
 
 def _write(target: Path, weights: dict[str, Any], history: list[Epoch], *records: dict[str, Any]) -> None:
-    target.mkdir(parents=True, exist_ok=True)
-    pd.DataFrame([asdict(epoch) for epoch in history]).to_csv(target / "history.csv", index=False)
+    atomic.write(target / "history.csv", pd.DataFrame([asdict(epoch) for epoch in history]).to_csv(index=False))
     for name, record in zip(("fingerprint", "clock"), records, strict=True):
-        (target / f"{name}.json").write_text(json.dumps(record, indent=1))
-    torch.save(weights, target / "weights.pt")
+        atomic.write(target / f"{name}.json", json.dumps(record, indent=1))
+    atomic.write(target / "weights.pt", _saved(weights))
+
+
+def _saved(thing: dict[str, Any]) -> bytes:
+    """What torch.save would put into a file."""
+    buffer = io.BytesIO()
+    torch.save(thing, buffer)
+    return buffer.getvalue()
 
 
 if __name__ == "__main__":

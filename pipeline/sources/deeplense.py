@@ -75,12 +75,12 @@ class _ArrayUnpickler(pickle.Unpickler):
         raise pickle.UnpicklingError(f"it pickles {module}.{name}; only NumPy arrays and numbers are read")
 
 
-def _reconstruct(_subtype: type, _shape: tuple[int, ...], _dtype: bytes) -> np.ndarray:
+def _reconstruct(_subtype: type, _shape: tuple[int, ...], _dtype: str | bytes) -> np.ndarray:
     """The empty array that a pickled one is poured into; whatever size the pickle asks for here, it gets none."""
     return np.ndarray.__new__(np.ndarray, (0,), "b")
 
 
-def _frombuffer(data: bytes, dtype: np.dtype, shape: tuple[int, ...], order: str) -> np.ndarray:
+def _frombuffer(data: bytes | bytearray, dtype: np.dtype, shape: tuple[int, ...], order: str) -> np.ndarray:
     """A pickled array of protocol 5, where its bytes come first."""
     if dtype.hasobject or not isinstance(data, bytes | bytearray):
         raise pickle.UnpicklingError(f"it pickles a buffer of type {dtype}")

@@ -1,0 +1,148 @@
+"""Fourier features: spectra in units of the sky's, and modes of known amplitude."""
+
+import math
+
+import numpy as np
+import pytest
+import torch
+from scipy.signal.windows import hann as scipy_hann
+from scipy.stats import expon
+from torch import Tensor
+
+from features.fourier import hann, log_power, multipoles
+from features.geometry import angle, radius
+
+LIKE = torch.empty(0, dtype=torch.float64)
+FRAMES = [(48, 48), (47, 47), (40, 47)]
+SKY_RMS = 0.3
+
+every_frame = pytest.mark.parametrize("frame", FRAMES, ids=str)
+
+
+@pytest.fixture
+def window(frame: tuple[int, int]) -> np.ndarray:
+    """The apodisation of a frame, after scipy."""
+    return np.outer(*(scipy_hann(length + 2)[1:-1] for length in frame))
+
+
+@pytest.mark.parametrize("length", [1, 2, 47, 48])
+def test_the_window_is_that_of_scipy_without_its_zeros(length: int) -> None:
+    window = hann(length, LIKE)
+    torch.testing.assert_close(window, torch.from_numpy(scipy_hann(length + 2)[1:-1]))
+    torch.testing.assert_close(window, window.flip(0))
+    assert (window > 0).all()
+
+
+@every_frame
+def test_agrees_with_numpy(frame: tuple[int, int], window: np.ndarray, generator: np.random.Generator) -> None:
+    image = generator.normal(0, 2, frame)
+    power = np.abs(np.fft.fftshift(np.fft.fft2(image * window))) ** 2
+    expected = np.log10(1 + power / (SKY_RMS**2 * (window**2).sum()))
+    np.testing.assert_allclose(log_power(torch.from_numpy(image)[None], sky_rms=SKY_RMS)[0], expected, atol=1e-12)
+
+
+@every_frame
+def test_the_power_of_an_empty_sky_is_exponential_with_mean_one(
+    frame: tuple[int, int], generator: np.random.Generator
+) -> None:
+    """Away from the frequencies whose amplitude is real: zero and, on even frames, Nyquist."""
+    sky = torch.from_numpy(generator.normal(0, SKY_RMS, (400, *frame)))
+    value = log_power(sky, sky_rms=SKY_RMS)[:, 4:-4, 4 : frame[1] // 2 - 4]
+    expected = expon.expect(lambda power: np.log10(1 + power))
+    assert value.mean().item() == pytest.approx(expected, rel=0.01)
+    assert (10**value - 1).mean().item() == pytest.approx(1, rel=0.01)
+
+
+@every_frame
+def test_a_wave_is_a_pair_of_peaks_of_known_height(frame: tuple[int, int], window: np.ndarray) -> None:
+    y, x = np.indices(frame)
+    wave = torch.from_numpy(2 * np.cos(2 * np.pi * (5 * y / frame[0] - 8 * x / frame[1]) + 1))
+    value = log_power(wave[None], sky_rms=SKY_RMS)[0]
+    row, column = frame[0] // 2, frame[1] // 2
+    peaks = np.ravel_multi_index([[row + 5, row - 5], [column - 8, column + 8]], frame)
+    assert set(value.flatten().topk(2).indices.tolist()) == set(peaks)
+    expected = np.log10(1 + window.sum() ** 2 / (SKY_RMS**2 * (window**2).sum()))  # half the amplitude in each
+    assert value.max().item() == pytest.approx(expected, abs=1e-3)
+
+
+@every_frame
+@pytest.mark.parametrize("shift", [(0, 0), (2, -2), (-2, 1)], ids=str)
+def test_a_point_source_is_flat_wherever_it_is(
+    frame: tuple[int, int], shift: tuple[int, int], window: np.ndarray
+) -> None:
+    """Only the window knows where it is, and the centre of the frame is the window's broad top."""
+    point = torch.zeros(1, *frame, dtype=torch.float64)
+    position = (0, frame[0] // 2 + shift[0], frame[1] // 2 + shift[1])
+    point[position] = 100
+    white = SKY_RMS**2 * (window**2).sum()
+    value = log_power(point, sky_rms=SKY_RMS)[0]
+    torch.testing.assert_close(
+        value, torch.full(frame, math.log10(1 + (100 * window[position[1:]]) ** 2 / white)).double()
+    )
+    assert (value - math.log10(1 + 100**2 / white)).abs().max() < 0.05
+
+
+def test_an_even_spectrum_turns_about_its_zero_frequency(generator: np.random.Generator) -> None:
+    """Its first row and column, the Nyquist frequency, have no partner on the far side."""
+    image = torch.from_numpy(generator.normal(0, 1, (1, 48, 40)))
+    value = log_power(image, sky_rms=SKY_RMS)[:, 1:, 1:]
+    torch.testing.assert_close(log_power(image.flip(1), sky_rms=SKY_RMS)[:, 1:, 1:], value.flip(1))
+    turned = log_power(image.rot90(dims=(1, 2)), sky_rms=SKY_RMS)[:, 1:, 1:]
+    torch.testing.assert_close(turned, value.rot90(dims=(1, 2)))
+
+
+def by_order(image: Tensor, width: float = 3.0) -> Tensor:
+    """Multipoles of one image as (m, r), m = 1 ... 4."""
+    return multipoles(image[None], 4, width)[0].reshape(4, -1)
+
+
+@pytest.mark.parametrize("size", [64, 65])
+@pytest.mark.parametrize("order", [1, 2, 3, 4])
+@pytest.mark.parametrize("direction", [0.0, 0.7, 2.0])
+def test_a_mode_of_known_amplitude_is_found_and_no_other(size: int, order: int, direction: float) -> None:
+    """To 0.08 of the mean from the third annulus on: further in, too few pixels stand for the circle."""
+    r, phi = radius(size, size, LIKE), angle(size, size, LIKE)
+    image = (1 + 0.6 * torch.cos(order * (phi - direction))) / (1 + (r / 10) ** 2)
+    values = by_order(image)
+    edges = 3.0 * torch.arange(values.shape[1] + 1, dtype=torch.float64)
+    mean = 100 * torch.log1p((edges / 10) ** 2).diff() / (edges**2).diff()  # of 1 / (1 + (r / 10)^2) over an annulus
+    expected = torch.zeros_like(values)
+    expected[order - 1] = 0.6
+    torch.testing.assert_close((values / mean)[:, 2:], expected[:, 2:], rtol=0, atol=0.08)
+
+
+@pytest.mark.xfail(strict=True, reason="the mean of cos m phi over the pixels of an annulus is not zero")
+@pytest.mark.parametrize("size", [64, 65])
+def test_a_flat_image_has_no_modes(size: int) -> None:
+    assert by_order(torch.ones(size, size, dtype=torch.float64)).max() < 1e-9
+
+
+@pytest.mark.parametrize("size", [47, 48])
+@pytest.mark.parametrize(
+    "width",
+    [
+        3.0,
+        1.0,
+        pytest.param(0.5, marks=pytest.mark.xfail(strict=True, reason="counts annuli that hold no pixel")),
+    ],
+)
+def test_modes_are_those_inside_the_frame(size: int, width: float) -> None:
+    """An annulus that the frame cuts would show the frame's own four corners."""
+    r = radius(size, size, LIKE)
+    corners, inside = (r > size / 2).double(), ((r < size / 2) & (r >= size / 2 - 1.5 * width)).double()
+    assert (by_order(corners, width) == 0).all()
+    assert (by_order(inside * torch.cos(angle(size, size, LIKE)), width)[0, -1]) > 0
+
+
+def test_columns_run_over_annuli_then_over_modes() -> None:
+    phi = angle(48, 48, LIKE)
+    values, names = multipoles(torch.cos(3 * phi)[None], orders=3, width=6.0)
+    assert names == [f"multipole_{order}_{i}" for order in (1, 2, 3) for i in range(4)]
+    assert set(np.array(names)[values[0].numpy() > 0.5]) >= {f"multipole_3_{i}" for i in (1, 2, 3)}
+    assert (values[0, : 2 * 4] < 0.1).all()
+
+
+@pytest.mark.parametrize("orders", [0, -1])
+def test_no_mode_is_refused(orders: int) -> None:
+    with pytest.raises(ValueError, match=f"^orders: {orders} leaves no mode"):
+        multipoles(torch.zeros(1, 48, 48), orders)

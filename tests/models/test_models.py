@@ -1,0 +1,198 @@
+"""Backbones: the same questions asked of every network in the table."""
+
+import copy
+import io
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import mse_loss
+
+import models
+from models import BACKBONES
+from models.timm_cpu import import_timm
+from tests.conftest import ROOT, yaml
+
+SMALL: dict[str, dict[str, Any]] = {
+    "cnn": {"widths": [8, 16], "dropout": 0.0},
+    "resnet": {"variant": "resnet18", "channels": [4, 4, 8, 8]},
+}
+every_backbone = pytest.mark.parametrize("name", BACKBONES)
+
+
+def small(name: str, in_channels: int = 1, num_targets: int = 1) -> nn.Module:
+    torch.manual_seed(0)
+    return models.build(name, in_channels, num_targets, **SMALL[name])
+
+
+def trained(name: str, steps: int, maps: Tensor, target: Tensor) -> tuple[nn.Module, float]:
+    """A small network after so many steps on one batch, and its loss at the last of them."""
+    model = small(name, maps.shape[1], target.shape[1])
+    optimiser = torch.optim.Adam(model.parameters(), lr=1e-2)
+    loss = torch.tensor(torch.inf)
+    for _ in range(steps):
+        loss = mse_loss(model(maps), target)
+        optimiser.zero_grad()
+        loss.backward()
+        optimiser.step()
+    return model, loss.item()
+
+
+@pytest.fixture
+def noise() -> tuple[Tensor, Tensor]:
+    """Sixteen images of nothing, each with two labels of its own."""
+    torch.manual_seed(1)
+    return torch.randn(16, 3, 24, 24), torch.randn(16, 2)
+
+
+@every_backbone
+@pytest.mark.parametrize("in_channels", [1, 3, 7])
+@pytest.mark.parametrize("size", [24, 48, 75])
+@pytest.mark.parametrize("num_targets", [1, 2])
+def test_any_frame_gives_a_number_a_target(name: str, in_channels: int, size: int, num_targets: int) -> None:
+    answer = small(name, in_channels, num_targets)(torch.randn(3, in_channels, size, size))
+    assert answer.shape == (3, num_targets)
+    assert answer.dtype == torch.float32
+    assert (answer.std(dim=0) > 0).all()  # it looked at the images
+
+
+@every_backbone
+def test_every_parameter_has_a_finite_gradient(name: str, noise: tuple[Tensor, Tensor]) -> None:
+    """After a first step, because timm's residual branches begin at exactly zero."""
+    model, _ = trained(name, 1, *noise)
+    model.zero_grad()
+    mse_loss(model(noise[0]), noise[1]).backward()
+    for parameter, values in model.named_parameters():
+        assert values.grad is not None, parameter
+        assert torch.isfinite(values.grad).all(), parameter
+        assert values.grad.any(), parameter
+
+
+@every_backbone
+def test_in_evaluation_an_image_does_not_see_the_rest_of_its_batch(name: str, noise: tuple[Tensor, Tensor]) -> None:
+    model, _ = trained(name, 3, *noise)  # so that batch normalisation has something to remember
+    model.eval()
+    others = noise[0].clone()
+    others[1:] = torch.nan
+    with torch.no_grad():
+        whole = model(noise[0])
+        torch.testing.assert_close(model(others)[:1], whole[:1])
+        torch.testing.assert_close(model(noise[0][:1]), whole[:1])
+    assert (whole.std(dim=0) > 1e-3).all()  # a hundred tolerances
+
+
+@every_backbone
+def test_learns_sixteen_images_by_heart(name: str, noise: tuple[Tensor, Tensor]) -> None:
+    _, loss = trained(name, 48, *noise)
+    assert loss < 0.05 * float(noise[1].var(dim=0, correction=0).mean())
+
+
+@every_backbone
+def test_weights_survive_a_file(name: str, noise: tuple[Tensor, Tensor]) -> None:
+    model, _ = trained(name, 2, *noise)
+    file = io.BytesIO()
+    torch.save(model.state_dict(), file)
+    file.seek(0)
+    torch.manual_seed(99)
+    other = models.build(name, 3, 2, **SMALL[name])
+    with torch.no_grad():
+        expected = model.eval()(noise[0])
+        assert not torch.equal(other.eval()(noise[0]), expected)
+        other.load_state_dict(torch.load(file, weights_only=True))
+        assert torch.equal(other.eval()(noise[0]), expected)
+
+
+@every_backbone
+def test_the_seed_decides_the_weights(name: str) -> None:
+    first, second = small(name).state_dict(), small(name).state_dict()
+    assert all(torch.equal(first[key], second[key]) for key in first)
+    other = models.build(name, 1, 1, **SMALL[name]).state_dict()  # the generator has moved on
+    assert not all(torch.equal(first[key], other[key]) for key in first)
+
+
+def test_dropout_acts_in_training_alone() -> None:
+    model = models.build("cnn", 1, 1, widths=[8], dropout=0.5)
+    maps = torch.randn(2, 1, 8, 8)
+    assert not torch.equal(model(maps), model(maps))
+    assert torch.equal(model.eval()(maps), model(maps))
+
+
+def count(model: nn.Module) -> int:
+    return sum(parameter.numel() for parameter in model.parameters())
+
+
+def test_cnn_has_the_parameters_of_its_layers() -> None:
+    """A stage: 9ab + 9bb weights of its convolutions, 2b + 2b of their normalisation; the head: 128 and a bias."""
+    stages = [9 * a * b + 9 * b * b + 4 * b for a, b in ((1, 16), (16, 32), (32, 64), (64, 128))]
+    assert count(models.build("cnn", 1, 1)) == sum(stages) + 128 + 1
+    assert count(models.build("cnn", 4, 2)) == sum(stages) + 9 * 3 * 16 + 2 * 128 + 2
+
+
+def test_resnet18_has_the_published_parameters() -> None:
+    """torchvision states 11,689,512 for three channels and a thousand classes."""
+    assert count(models.build("resnet", 3, 1000)) == 11_689_512
+    stem, head = 2 * 7 * 7 * 64, 999 * (512 + 1)
+    assert count(models.build("resnet", 1, 1)) == 11_689_512 - stem - head == 11_170_753
+
+
+def test_resnet18_computes_what_torchvision_s_does() -> None:
+    import_timm()
+    from torchvision.models import resnet18
+
+    ours = models.build("resnet", 3, 2)
+    theirs = resnet18(num_classes=2)
+    theirs.load_state_dict(ours.state_dict())
+    maps = torch.randn(4, 3, 48, 48)
+    with torch.no_grad():
+        torch.testing.assert_close(ours(maps), theirs(maps))  # in training mode
+
+
+def test_the_table_has_a_line_for_every_file_and_every_block_of_params() -> None:
+    files = {path.stem for path in (ROOT / "models").glob("*.py")} - {"__init__", "blocks", "timm_cpu"}
+    assert set(BACKBONES) == files == set(yaml(ROOT / "params.yaml")["backbones"]) == set(SMALL)
+
+
+@every_backbone
+def test_the_options_of_params_are_options_of_the_backbone(name: str) -> None:
+    options = yaml(ROOT / "params.yaml")["backbones"][name]
+    before = copy.deepcopy(options)
+    assert models.build(name, 1, 1, **options)(torch.randn(2, 1, 48, 48)).shape == (2, 1)
+    assert options == before
+
+
+def test_an_unknown_backbone_is_refused_with_the_known_ones() -> None:
+    with pytest.raises(ValueError, match=r"^no backbone 'vit'; there are cnn, resnet$"):
+        models.build("vit", 1, 1)
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("cnn", r"^cnn: no option 'depth'; there are widths, dropout$"),
+        ("resnet", r"^resnet: no option 'depth'; there are variant, channels$"),
+    ],
+)
+def test_an_unknown_option_is_refused_with_the_known_ones(name: str, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        models.build(name, 1, 1, depth=3)
+
+
+@pytest.mark.parametrize("variant", ["resnet19", "vit_tiny_patch16_224"])
+def test_a_variant_that_is_no_residual_network_of_timm_is_refused(variant: str) -> None:
+    with pytest.raises(ValueError, match=f"^resnet.variant: timm has no residual network '{variant}'; try resnet10t"):
+        models.build("resnet", 1, 1, variant=variant)
+
+
+def test_torchvision_imports_and_its_operators_work_or_say_that_they_do_not() -> None:
+    assert import_timm().is_model("resnet18")
+    import torchvision
+
+    assert torchvision.models.resnet18
+    boxes = torch.tensor([[0.0, 0.0, 2.0, 2.0], [0.0, 0.0, 2.0, 1.9], [5.0, 5.0, 6.0, 6.0]])
+    try:
+        kept = torch.ops.torchvision.nms(boxes, torch.tensor([0.9, 0.8, 0.7]), 0.5)
+    except (NotImplementedError, RuntimeError) as error:
+        assert "torchvision::nms" in str(error)  # noqa: PT017  # either outcome is right, by the build of torch
+    else:
+        assert kept.tolist() == [0, 2]
