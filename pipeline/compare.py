@@ -197,7 +197,7 @@ def _score_table(found: dict[str, Any], target: str) -> list[str]:
 def _difference_table(found: dict[str, Any], target: str, seeds: int, confidence: float) -> list[str]:
     differences = list(leaves(found["difference"], target))
     if not differences:
-        return ["No input but the control: nothing to compare."]
+        return [f"Nothing to compare: that takes {CONTROL} and another input."]
     lines = [
         f"| minus {CONTROL} | backbone | ΔMAE [{confidence:.0%}] | ΔRMSE [{confidence:.0%}] |",
         "|---|---|---|---|",

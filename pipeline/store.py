@@ -93,28 +93,23 @@ def write(path: str | Path, rows: int, arrays: Sequence[Array], produce: Produce
 def _fill(partial: Path, rows: int, arrays: Sequence[Array], produce: Produce) -> None:
     """Create the arrays and fill them; a shard of the pixels is written once, by one call."""
     group = zarr.open_group(partial, mode="w", zarr_format=3)
-    for array in arrays:
-        _create(group, array, rows)
+    made = {array.name: _create(group, array, rows) for array in arrays}
     columns: dict[str, list[Any]] = {array.name: [] for array in arrays if not array.sharded}
     for start, stop in _spans(rows, arrays):
         values = produce(start, stop)
         for array in arrays:
             if array.sharded:
-                _member(group, array.name)[start:stop] = values[array.name]
+                made[array.name][start:stop] = values[array.name]
             else:
                 columns[array.name].append(values[array.name])
     for name, parts in columns.items():
-        _member(group, name)[:] = np.concatenate(parts)
+        made[name][:] = np.concatenate(parts)
 
 
-def _member(group: zarr.Group, name: str) -> zarr.Array:
-    """An array of a group; the cast is for mypy, which cannot know that our groups hold nothing else."""
-    return cast(zarr.Array, group[name])
-
-
-def _create(group: zarr.Group, array: Array, rows: int) -> None:
+def _create(group: zarr.Group, array: Array, rows: int) -> zarr.Array:
+    """The array, still empty. It must be filled through this object: opened anew, it would leave out zeros."""
     whole = (*array.shape,)
-    group.create_array(
+    return group.create_array(
         array.name,
         shape=(rows, *whole),
         dtype=array.dtype,
@@ -174,7 +169,7 @@ class Store:
         return parts[0] if len(parts) == 1 else np.concatenate(parts)
 
     def _array(self, name: str) -> zarr.Array:
-        return _member(self._group, name)
+        return cast(zarr.Array, self._group[name])  # our groups hold nothing else
 
     def _read_shard(self, array: zarr.Array, start: int, stop: int, shard: int) -> np.ndarray:
         name = "/".join(map(str, (array.name.strip("/"), "c", shard, *(0 for _ in array.shape[1:]))))

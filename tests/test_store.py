@@ -123,6 +123,22 @@ def test_a_missing_shard_is_an_error_that_names_it(written: Path) -> None:
         (written / "away").rename(path)
 
 
+def test_zeros_are_stored_like_anything_else(tmp_path: Path, small_shards: None) -> None:
+    """Zarr leaves them out if it may, and then cannot tell a chunk of zeros from a missing one."""
+    zeros = {
+        "maps": np.zeros((ROWS, 2, 8, 8), np.float32),
+        "vectors": np.zeros((ROWS, 5), np.float32),
+        "id": np.full(ROWS, ""),
+        "group": np.zeros(ROWS, np.int64),
+    }
+    write(tmp_path / "a.zarr", zeros)
+    opened = Store(tmp_path / "a.zarr")
+    assert len(opened.attributes["shards"]) == 4 + 3
+    assert opened.attributes["shards"]["maps/c/0/0/0/0"]["bytes"] > 256 * 512
+    for name, expected in zeros.items():
+        np.testing.assert_array_equal(opened.read(name), expected)
+
+
 def test_a_store_that_is_not_there_or_not_ours_is_refused(tmp_path: Path, written: Path) -> None:
     with pytest.raises(InputError, match=r"nothing\.zarr: no store here"):
         Store(tmp_path / "nothing.zarr")

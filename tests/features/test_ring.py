@@ -31,6 +31,12 @@ def test_agrees_with_scikit_image_inside_the_frame(
     np.testing.assert_allclose(ours, expected, rtol=0, atol=2e-3 * expected.max())
 
 
+def test_the_frame_is_continued_by_its_mirror_image(generator: np.random.Generator) -> None:
+    image = generator.normal(0, 1, (32, 40))
+    continued = ring(torch.from_numpy(np.pad(image, 20, mode="reflect"))[None])
+    torch.testing.assert_close(ring(torch.from_numpy(image)[None]), continued[:, 20:-20, 20:-20])
+
+
 @pytest.mark.parametrize("sigma", [1.0, 1.5, 3.0])
 @pytest.mark.parametrize("width", [1.5, 2.5])
 def test_the_crest_of_a_gaussian_ridge_is_analytic(sigma: float, width: float) -> None:

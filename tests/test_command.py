@@ -1,0 +1,79 @@
+"""The command line of a stage: one clear line for a user's mistake, and nothing left behind."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tests.conftest import ROOT
+
+
+def stage(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", *words]
+    environment = {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
+    return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True)
+
+
+@pytest.mark.parametrize(
+    ("override", "line"),
+    [
+        ("features.tranform=log", "ingest: features.tranform: no such parameter to override; there are transform,"),
+        ("ingest.path=/nowhere", "ingest: /nowhere: no such folder; ingest.path names the one that holds your images"),
+    ],
+)
+def test_a_mistake_is_one_line_and_leaves_nothing(tiny: Path, override: str, line: str) -> None:
+    done = stage(tiny, "pipeline.ingest", "out/images.zarr", "ingest.source=fits", override)
+    assert done.returncode == 1
+    assert done.stderr.startswith(line)
+    assert done.stderr.count("\n") == 1
+    assert not (tiny / "out" / "images.zarr").exists()
+
+
+def test_wrong_words_get_the_usage(tiny: Path) -> None:
+    done = stage(tiny, "pipeline.split", "images.zarr")
+    assert done.returncode == 1
+    assert done.stderr == "usage: python -m pipeline.split STORE SPLIT [section.key=value ...]\n"
+
+
+def test_a_run_of_more_rows_than_there_are_or_an_unknown_option_is_one_line(tiny: Path) -> None:
+    stage(tiny, "pipeline.ingest", "images.zarr")
+    stage(tiny, "pipeline.split", "images.zarr", "split.json")
+    stage(tiny, "pipeline.engineer", "raw", "images.zarr", "raw.zarr")
+    stage(tiny, "pipeline.normalise", "images.zarr", "raw.zarr", "split.json", "raw")
+    for size, override, line in (
+        ("34", "train.seeds=[0]", "train: train.sizes: 34 rows, but raw/fit.zarr has 33 to train on\n"),
+        ("all", "backbones.cnn={width: 3}", "train: backbones.cnn: no option 'width'; there are widths, dropout\n"),
+        ("all", "train.fit.device=cuda:99", "train: raw-cnn: device: 'cuda:99' is not there"),
+    ):
+        done = stage(tiny, "pipeline.train", "cnn", size, "0", "raw/fit.zarr", "raw-cnn", override)
+        assert done.returncode == 1
+        assert done.stderr.startswith(line)
+        assert done.stderr.count("\n") == 1
+    done = stage(tiny, "pipeline.train", "cnn", "20", "0", "raw/fit.zarr", "raw-cnn")
+    assert done.returncode == 0, done.stderr
+    assert {path.name for path in (tiny / "raw-cnn").iterdir()} == {
+        "weights.pt",
+        "history.csv",
+        "fingerprint.json",
+        "clock.json",
+    }
+    assert not (tiny / ".raw-cnn.checkpoint").exists()
+
+
+def test_an_unknown_feature_or_option_is_one_line(tiny: Path) -> None:
+    (tiny / "lenses").mkdir()
+    np.save(tiny / "lenses" / "a.npy", np.ones((24, 24)))
+    stage(tiny, "pipeline.ingest", "images.zarr", "ingest.source=deeplense", "ingest.path=lenses")
+    for maps, line in (
+        ("{rign: {}}", "engineer: features.recipes.engineered.maps: no feature 'rign'; there are pixels, intensity,"),
+        ("{ring: {width: 1}}", "engineer: features.recipes.engineered.maps.ring: no option 'width'; there are sigma"),
+        ("{ring: {sigma: 9}}", "engineer: features.recipes.engineered: sigma: 9 pixels does not suit a frame of 24"),
+        ("{radial_residual: {width: 0}}", "engineer: features.recipes.engineered: width: an annulus 0 pixels wide"),
+    ):
+        override = f"features.recipes.engineered.maps={maps}"
+        done = stage(tiny, "pipeline.engineer", "engineered", "images.zarr", "out.zarr", override)
+        assert done.returncode == 1
+        assert done.stderr.startswith(line), done.stderr
+        assert not (tiny / "out.zarr").exists()
