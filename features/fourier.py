@@ -1,12 +1,10 @@
 """Fourier features: power by scale, and by order of rotational symmetry."""
 
-import math
-
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from features.geometry import angle, annulus, annulus_means
+from features.geometry import angle, annulus, annulus_means, radius, whole_annuli
 
 
 def log_power(images: Float[Tensor, "n h w"], *, sky_rms: float) -> Float[Tensor, "n h w"]:
@@ -30,21 +28,23 @@ def hann(length: int, like: Tensor) -> Float[Tensor, " length"]:
 def multipoles(
     images: Float[Tensor, "n h w"], orders: int = 4, width: float = 3.0
 ) -> tuple[Float[Tensor, "n k"], list[str]]:
-    """Amplitudes of the azimuthal modes m = 1 ... `orders` in annuli `width` pixels wide, inside the frame.
+    """Amplitudes of the azimuthal modes m = 1 ... `orders` in annuli `width` pixels wide, as far as they are whole.
 
     A_m(r) = 2 |<I exp(-i m phi)>| over an annulus, the amplitude of cos m(phi - phi_m) there; it does not change
-    when the image turns. The modes' phases are lost, and so is the mean (m = 0), which is the radial profile.
+    when the image turns. The modes' phases are lost, and so is the mean (m = 0): the radial profile is taken away
+    first, because the pixels of an annulus do not cover its angles evenly and would show it as a mode.
     """
-    height, width_pixels = images.shape[1:]
     if orders < 1:
         raise ValueError(f"orders: {orders} leaves no mode; ask for 1 or more")
-    rings = annulus(height, width_pixels, width, images)
-    inside = max(1, math.floor(min(height, width_pixels) / 2 / width))
-    phi = angle(height, width_pixels, images)
-    columns, names = [], []
+    frame = images.shape[1], images.shape[2]
+    rings, thin = annulus(*frame, width, images), annulus(*frame, min(1.0, width), images)
+    uneven = images - annulus_means(images, thin)[:, thin]
+    phi, off_centre = angle(*frame, images), radius(*frame, images) > 0  # the central pixel has no angle
+    inside = whole_annuli(rings, width)
+    amplitudes = []
     for order in range(1, orders + 1):
-        cosine = annulus_means(images * torch.cos(order * phi), rings)[:, :inside]
-        sine = annulus_means(images * torch.sin(order * phi), rings)[:, :inside]
-        columns.append(2 * (cosine**2 + sine**2).sqrt())
-        names += [f"multipole_{order}_{i}" for i in range(inside)]
-    return torch.cat(columns, dim=1), names
+        cosine = annulus_means(uneven * torch.cos(order * phi) * off_centre, rings)[:, :inside]
+        sine = annulus_means(uneven * torch.sin(order * phi) * off_centre, rings)[:, :inside]
+        amplitudes.append(2 * (cosine**2 + sine**2).sqrt())
+    names = [f"multipole_{order}_{ring}" for order in range(1, orders + 1) for ring in range(inside)]
+    return torch.cat(amplitudes, dim=1), names

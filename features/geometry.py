@@ -4,6 +4,8 @@ The centre of a frame is ((h - 1) / 2, (w - 1) / 2), on even and odd frames alik
 the four quarter turns leave in place.
 """
 
+import math
+
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
@@ -39,6 +41,14 @@ def annulus(height: int, width: int, thickness: float, like: Tensor) -> Int[Tens
     # in float64 whatever `like` is, so that a pixel on an edge falls the same way in every precision
     ring = (radius(height, width, torch.empty(0, dtype=torch.float64)) / thickness).floor()
     return torch.unique(ring, return_inverse=True)[1].to(like.device)
+
+
+def whole_annuli(rings: Int[Tensor, "h w"], thickness: float) -> int:
+    """How many annuli, centre first, the frame does not cut; the innermost always counts."""
+    height, width = rings.shape
+    reach = max(1, math.floor(min(height, width) / 2 / thickness)) * thickness
+    within = radius(height, width, torch.empty(0, dtype=torch.float64, device=rings.device)) < reach
+    return int(rings[within].max()) + 1
 
 
 def annulus_means(images: Float[Tensor, "n h w"], rings: Int[Tensor, "h w"]) -> Float[Tensor, "n r"]:

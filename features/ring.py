@@ -15,10 +15,9 @@ def ring(images: Float[Tensor, "n h w"], sigma: float = 1.5) -> Float[Tensor, "n
     flat sky are zero; a complete ring stays, unlike in `radial_residual`. Signs and faint extended light are lost.
     Sato et al. 1998, Medical Image Analysis 2, 143, for one scale.
     """
-    if sigma <= 0 or sigma > min(images.shape[1:]) / 4:
-        raise ValueError(
-            f"sigma: {sigma:g} pixels does not suit a frame of {min(images.shape[1:])}; 0 < sigma <= a quarter"
-        )
+    side = min(images.shape[1], images.shape[2])
+    if sigma <= 0 or math.ceil(4 * sigma) >= side:
+        raise ValueError(f"sigma: {sigma:g} pixels; it must be above zero, and four of it within the frame's {side}")
     kernel = [gaussian_derivative(sigma, order, images) for order in range(3)]
     yy = separable(images, kernel[2], kernel[0])
     xx = separable(images, kernel[0], kernel[2])
@@ -34,7 +33,10 @@ def gaussian_derivative(sigma: float, order: int, like: Tensor) -> Float[Tensor,
     gaussian = torch.exp(-0.5 * (x / sigma) ** 2)
     gaussian = gaussian / gaussian.sum()
     factor = (torch.ones_like(x), -x / sigma**2, x**2 / sigma**4 - 1 / sigma**2)[order]
-    return (factor * gaussian).to(like.dtype)
+    kernel = factor * gaussian
+    if order == 2:
+        kernel = kernel - kernel.sum() * gaussian  # sampled and cut off, it would see a curve in a flat sky
+    return kernel.to(like.dtype)
 
 
 def separable(

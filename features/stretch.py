@@ -30,6 +30,8 @@ def intensity(
     sign(x) |x|^power; `log` is sign(x) ln(1 + |x| / b), astropy's LogStretch continued to negative sky; `arcsinh`
     is arcsinh(x / b) (Lupton, Gunn & Szalay 1999, AJ 118, 1406, without the division that makes it a magnitude).
     """
+    if transform not in STRETCHES:
+        raise ValueError(f"transform: no stretch {transform!r}; there are {', '.join(STRETCHES)}")
     return STRETCHES[transform](images, softening * sky_rms, power)
 
 

@@ -112,9 +112,21 @@ def difference(cell: Cell, control: Cell, chosen: Compare) -> dict[str, float]:
 
 
 def contrasts(cells: list[Cell]) -> list[tuple[Cell, Cell]]:
-    """Every cell of another input, with the control's cell of the same backbone, size and target."""
+    """Every cell of another input, with the control's cell of the same backbone, size and target.
+
+    Raises `InputError` if the two answer for different test lenses: they could not be paired.
+    """
     controls = {_key(cell)[1:]: cell for cell in cells if cell.input == CONTROL}
-    return [(cell, controls[_key(cell)[1:]]) for cell in cells if cell.input != CONTROL and controls]
+    pairs = [(cell, controls[_key(cell)[1:]]) for cell in cells if cell.input != CONTROL and controls]
+    for cell, control in pairs:
+        _check_same_lenses(cell, control)
+    return pairs
+
+
+def _check_same_lenses(cell: Cell, control: Cell) -> None:
+    if not np.array_equal(cell.id, control.id) or not np.allclose(cell.truth, control.truth, rtol=0, atol=1e-5):
+        names = ["-".join(_key(each)[:3]) for each in (cell, control)]
+        raise InputError(f"{names[0]}: its test lenses are not those of {names[1]}; run both on one split (dvc repro)")
 
 
 def error_by_bin(cell: Cell, bins: int) -> pd.DataFrame:
@@ -157,7 +169,7 @@ def _cells(folder: Path, name: str, backbone: str, size: str, seeds: list[int]) 
     for target in runs[0]["target"].unique():
         lines = [table[table["target"] == target] for table in runs]
         for seed, table in zip(seeds, lines, strict=True):
-            if not np.array_equal(table["id"], lines[0]["id"]):
+            if not np.array_equal(table[["id", "truth"]], lines[0][["id", "truth"]]):
                 raise InputError(
                     f"{folder}/{name}-{backbone}-{size}-{seed}.parquet: other test lenses than seed {seeds[0]}"
                 )

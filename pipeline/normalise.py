@@ -64,17 +64,17 @@ def scale(values: Float[np.ndarray, "..."], statistics: Scale, axis: int) -> Flo
 
 
 def _fit(
-    inputs: Store, train: Int[np.ndarray, " n"], targets: Float[np.ndarray, "n t"], names: list[str]
+    inputs: Store, train: Int[np.ndarray, " m"], targets: Float[np.ndarray, "n t"], names: list[str]
 ) -> dict[str, Scale]:
     """Mean and standard deviation, over the training rows, of every channel (all pixels), column and target."""
     statistics = {"maps": _moments(inputs, "maps", train, inputs.attributes["channels"], (0, 2, 3))}
     if inputs.attributes["columns"]:
         statistics["vectors"] = _moments(inputs, "vectors", train, inputs.attributes["columns"], (0,))
-    mean, std = targets[train].mean(axis=0), targets[train].std(axis=0)
-    for name, spread in zip(names, std, strict=True):
-        if spread == 0:
-            raise InputError(f"split.targets: {name} is the same in every training row; there is nothing to learn")
-    return statistics | {"target": {"mean": mean.tolist(), "std": std.tolist()}}
+    known = targets[train]
+    for name, column in zip(names, known.T, strict=True):
+        if np.ptp(column) == 0:
+            raise InputError(f"split.targets: {name} is {column[0]:g} in every training row; there is nothing to learn")
+    return statistics | {"target": {"mean": known.mean(axis=0).tolist(), "std": known.std(axis=0).tolist()}}
 
 
 def _moments(inputs: Store, name: str, train: Int[np.ndarray, " n"], parts: list[str], axes: tuple[int, ...]) -> Scale:
@@ -93,7 +93,8 @@ def _moments(inputs: Store, name: str, train: Int[np.ndarray, " n"], parts: list
 
     mean = average(lambda values: values)
     shape = [-1 if axis == 1 else 1 for axis in range(len(inputs.shape(name)))]
-    std = np.sqrt(average(lambda values: (values - mean.reshape(shape)) ** 2))
+    with np.errstate(invalid="ignore"):  # an infinite mean is refused below, by name
+        std = np.sqrt(average(lambda values: (values - mean.reshape(shape)) ** 2))
     for part, centre, spread in zip(parts, mean, std, strict=True):
         if not np.isfinite(spread):
             raise InputError(f"{inputs.path}: {part} is not finite in some training row; mend or drop that feature")

@@ -66,7 +66,10 @@ def read(path: str | Path, **where: Any) -> pd.DataFrame:
     path = Path(path)
     if not path.is_file():
         raise InputError(f"{path}: these predictions are missing; run the stage that writes them (dvc repro)")
-    table = pd.read_parquet(path)
+    try:
+        table = pd.read_parquet(path)
+    except (ValueError, OSError) as error:
+        raise InputError(f"{path}: not a readable table of predictions ({error}); run its stage again") from error
     for column, value in where.items():
         table = table[table[column] == value]
     return table.reset_index(drop=True)

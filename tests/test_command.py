@@ -69,7 +69,11 @@ def test_an_unknown_feature_or_option_is_one_line(tiny: Path) -> None:
     for maps, line in (
         ("{rign: {}}", "engineer: features.recipes.engineered.maps: no feature 'rign'; there are pixels, intensity,"),
         ("{ring: {width: 1}}", "engineer: features.recipes.engineered.maps.ring: no option 'width'; there are sigma"),
-        ("{ring: {sigma: 9}}", "engineer: features.recipes.engineered: sigma: 9 pixels does not suit a frame of 24"),
+        ("{ring: {sigma: 9}}", "engineer: features.recipes.engineered: sigma: 9 pixels; it must be above zero"),
+        (
+            "{intensity: {transform: asinh}}",
+            "engineer: features.recipes.engineered: transform: no stretch 'asinh'; there",
+        ),
         ("{radial_residual: {width: 0}}", "engineer: features.recipes.engineered: width: an annulus 0 pixels wide"),
     ):
         override = f"features.recipes.engineered.maps={maps}"

@@ -133,6 +133,14 @@ def test_an_interval_covers_the_truth_as_often_as_it_says(chosen: Compare, gener
     assert 0.88 <= covered / 200 <= 0.99
 
 
+def test_inputs_that_answer_for_other_lenses_are_not_paired() -> None:
+    """Reordered lenses: every number is there, and each difference would be of two different images."""
+    raw = cell(np.ones((2, 5)), "raw")
+    other = replace(raw, input="engineered", id=raw.id[::-1], truth=raw.truth[::-1])
+    with pytest.raises(InputError, match=r"^engineered-cnn-all: its test lenses are not those of raw-cnn-all"):
+        compare.contrasts([raw, other])
+
+
 def test_contrasts_pair_like_with_like() -> None:
     cells = [keyed(key) for key in KEYS]
     pairs = compare.contrasts(cells[::-1])
@@ -231,7 +239,7 @@ def test_the_verdict_warns_of_few_seeds(found: dict[str, Any]) -> None:
 
 
 def test_the_verdict_says_when_there_is_nothing_to_compare(found: dict[str, Any]) -> None:
-    assert "nothing to compare" in compare.markdown(found | {"difference": {}}, 450, 6, 0.95)
+    assert "Nothing to compare: " in compare.markdown(found | {"difference": {}}, 450, 6, 0.95)
 
 
 # the stage

@@ -160,7 +160,7 @@ def test_a_target_that_is_constant_in_train_is_refused_by_name(
     tiny: Path, values: Values, roles: dict[str, list[int]], level: float
 ) -> None:
     values["targets"][roles["train"], 1] = level
-    with pytest.raises(InputError, match=r"^split\.targets: slope is the same in every training row"):
+    with pytest.raises(InputError, match=rf"^split\.targets: slope is {level:g} in every training row"):
         prepare(values, roles)
 
 

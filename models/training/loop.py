@@ -22,8 +22,8 @@ from torch.optim.lr_scheduler import LRScheduler, OneCycleLR
 from models.training.augment import d4
 from models.training.predict import predict
 
-Maps = Float[Tensor, "n c h w"]
-Target = Float[Tensor, "n t"]
+Train = tuple[Float[Tensor, "n c h w"], Float[Tensor, "n t"]]
+Validation = tuple[Float[Tensor, "m c h w"], Float[Tensor, "m t"]]
 State = dict[str, Any]  # tensors, numbers, and lists and dicts of them: what torch.load(weights_only=True) accepts
 
 
@@ -50,14 +50,14 @@ class Epoch:
     epoch: int
     train_loss: float
     validation_loss: float
-    learning_rate: float
+    learning_rate: float  # of its last step
     best: bool  # so far
 
 
 def fit(
     model: nn.Module,
-    train: tuple[Maps, Target],
-    validation: tuple[Maps, Target],
+    train: Train,
+    validation: Validation,
     settings: Settings,
     seed: int,
     resume: State | None = None,
@@ -73,7 +73,8 @@ def fit(
     batch_size = min(settings.batch_size, len(train[0]))
     optimiser = AdamW(_decayed(model, settings.weight_decay), lr=settings.learning_rate)
     steps = max(2, settings.epochs * (len(train[0]) // batch_size))
-    schedule = OneCycleLR(optimiser, settings.learning_rate, total_steps=steps, pct_start=settings.warmup)
+    warmup = max(settings.warmup, 1.001 / steps)  # torch divides by the steps before the peak, less one
+    schedule = OneCycleLR(optimiser, settings.learning_rate, total_steps=steps, pct_start=warmup)
     generator = torch.Generator().manual_seed(seed)
     history = _restore(resume, model, optimiser, schedule, generator) if resume else []
     best = resume["best"] if resume else {}
@@ -87,16 +88,17 @@ def fit(
         wrapped.train()
         losses = []
         for rows in _batches(len(maps), batch_size, generator):
-            batch = maps[rows.to(fabric.device)]
-            batch = d4(batch, generator) if settings.augment == "d4" else batch
-            loss = huber_loss(wrapped(batch).float(), target[rows.to(fabric.device)], delta=settings.huber_delta)
+            images, truth = maps[rows.to(fabric.device)], target[rows.to(fabric.device)]
+            images = d4(images, generator) if settings.augment == "d4" else images
+            loss = huber_loss(wrapped(images).float(), truth, delta=settings.huber_delta)
             stepper.zero_grad()
             fabric.backward(loss)
             stepper.step()
-            schedule.step()
             losses.append(loss.detach())
+            rate = schedule.get_last_lr()[0]
+            schedule.step()
         validation_loss = huber_loss(predict(wrapped, validation[0]), validation[1], delta=settings.huber_delta)
-        done = _summary(epoch, losses, float(validation_loss), schedule, history)
+        done = _summary(epoch, losses, float(validation_loss), float(rate), history)
         history.append(done)
         best = _copy(model) if done.best else best
         watch(done, _state(history, best, model, optimiser, schedule, generator))
@@ -133,9 +135,7 @@ def _decayed(model: nn.Module, weight_decay: float) -> list[dict[str, Any]]:
     return [{"params": matrices, "weight_decay": weight_decay}, {"params": vectors, "weight_decay": 0.0}]
 
 
-def _summary(
-    epoch: int, losses: list[Tensor], validation_loss: float, schedule: LRScheduler, history: list[Epoch]
-) -> Epoch:
+def _summary(epoch: int, losses: list[Tensor], validation_loss: float, rate: float, history: list[Epoch]) -> Epoch:
     train_loss = float(torch.stack(losses).mean())
     if not math.isfinite(train_loss + validation_loss):
         raise FloatingPointError(
@@ -143,7 +143,7 @@ def _summary(
             "try a lower train.fit.learning_rate"
         )
     best = validation_loss < min((e.validation_loss for e in history), default=math.inf)
-    return Epoch(epoch, train_loss, validation_loss, float(schedule.get_last_lr()[0]), best)
+    return Epoch(epoch, train_loss, validation_loss, rate, best)
 
 
 def _copy(model: nn.Module) -> dict[str, Tensor]:

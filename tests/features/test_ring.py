@@ -75,7 +75,6 @@ def test_a_dark_ring_does_not_answer_on_itself(r: Tensor) -> None:
     assert dark[crest].max() < 0.05 * response[crest].min()
 
 
-@pytest.mark.xfail(strict=True, reason="the second derivative, cut at four sigma, does not sum to zero")
 @pytest.mark.parametrize("sigma", [0.5, 1.5, 3.0])
 @pytest.mark.parametrize("slope", [0.0, 0.3])
 def test_a_flat_sky_and_a_slope_are_zero(sigma: float, slope: float) -> None:
@@ -93,15 +92,11 @@ def test_a_kernel_differentiates_a_monomial(order: int) -> None:
     assert (kernel * (-x) ** order / math.factorial(order)).sum().item() == pytest.approx(1, abs=5e-3)
 
 
-@pytest.mark.parametrize("sigma", [0.0, -1.0, 10.1, 13.0])
+@pytest.mark.parametrize("sigma", [0.0, -1.0, 10.0, 13.0])
 def test_a_sigma_that_does_not_suit_the_frame_is_refused(sigma: float) -> None:
-    with pytest.raises(ValueError, match=f"^sigma: {sigma:g} pixels does not suit a frame of 40"):
+    with pytest.raises(ValueError, match=f"^sigma: {sigma:g} pixels; .* four of it within the frame's 40"):
         ring(torch.zeros(1, 48, 40), sigma)
 
 
-@pytest.mark.parametrize(
-    "sigma",
-    [9.7, pytest.param(10.0, marks=pytest.mark.xfail(strict=True, raises=RuntimeError, reason="no room to mirror"))],
-)
-def test_every_sigma_up_to_a_quarter_of_the_frame_is_accepted(sigma: float) -> None:
-    assert ring(torch.zeros(1, 48, 40), sigma).shape == (1, 48, 40)
+def test_a_sigma_of_almost_a_quarter_of_the_frame_is_accepted() -> None:
+    assert ring(torch.zeros(1, 48, 40), 9.7).shape == (1, 48, 40)

@@ -83,6 +83,15 @@ def test_in_evaluation_an_image_does_not_see_the_rest_of_its_batch(name: str, no
 
 
 @every_backbone
+def test_is_not_a_linear_map(name: str, noise: tuple[Tensor, Tensor]) -> None:
+    model, _ = trained(name, 3, *noise)
+    maps = noise[0].double()
+    with torch.no_grad():
+        zero, one, two = (model.double().eval()(factor * maps) for factor in (0, 1, 2))
+    assert ((two - zero) - 2 * (one - zero)).abs().max() > 0.01 * (one - zero).abs().max()
+
+
+@every_backbone
 def test_learns_sixteen_images_by_heart(name: str, noise: tuple[Tensor, Tensor]) -> None:
     _, loss = trained(name, 48, *noise)
     assert loss < 0.05 * float(noise[1].var(dim=0, correction=0).mean())

@@ -89,7 +89,11 @@ def test_a_hostile_pickle_is_refused_and_nothing_of_it_runs(tmp_path: Path, plac
     assert mark.exists()
 
 
-@pytest.mark.parametrize("thing", [Evaluation(), Path("x"), {1, 2}, np.random.default_rng, np.float64], ids=repr)
+@pytest.mark.parametrize(
+    "thing",
+    [Evaluation(), Path("x"), {1, 2}, np.random.default_rng, np.float64],
+    ids=["expression", "path", "set", "function", "class"],
+)
 def test_a_pickle_of_anything_but_arrays_and_numbers_is_refused(tmp_path: Path, thing: object) -> None:
     np.save(tmp_path / "a.npy", pair(IMAGE, thing), allow_pickle=True)
     with pytest.raises(InputError, match=r"a\.npy: "):
