@@ -198,7 +198,8 @@ def markdown(found: dict[str, Any], lenses: int, seeds: int, confidence: float) 
 
 
 def _score_table(found: dict[str, Any], target: str) -> list[str]:
-    lines = ["| input | predictor | MAE | RMSE | R² |", "|---|---|---|---|---|"]
+    unit = tables.unit(target)
+    lines = [f"| input | predictor | MAE{unit} | RMSE{unit} | R² |", "|---|---|---|---|---|"]
     lines.append(_row("none", "constant", found["constant"][target]))
     lines += [_row(name, "tree on vectors", by_target[target]) for name, by_target in found["tree"].items()]
     for (name, backbone, size, _), values in leaves(found["network"], target):
@@ -210,10 +211,9 @@ def _difference_table(found: dict[str, Any], target: str, seeds: int, confidence
     differences = list(leaves(found["difference"], target))
     if not differences:
         return [f"Nothing to compare: that takes {CONTROL} and another input."]
-    lines = [
-        f"| minus {CONTROL} | backbone | ΔMAE [{confidence:.0%}] | ΔRMSE [{confidence:.0%}] |",
-        "|---|---|---|---|",
-    ]
+    unit = tables.unit(target)
+    interval = f"{unit}, {confidence:.0%} interval"
+    lines = [f"| minus {CONTROL} | backbone | ΔMAE{interval} | ΔRMSE{interval} |", "|---|---|---|---|"]
     for (name, backbone, size, _), d in differences:
         cells = (f"{d[m]:+.4f} [{d[m + '_low']:+.4f}, {d[m + '_high']:+.4f}]" for m in ("mae", "rmse"))
         lines.append(
@@ -236,10 +236,13 @@ def leaves(tree: dict[str, Any], target: str) -> Iterable[tuple[tuple[str, str, 
 
 
 def _row(name: str, predictor: str, values: dict[str, float]) -> str:
-    cells = (
-        f"{values[m]:.4f} ± {values[m + '_std']:.4f}" if f"{m}_std" in values else f"{values[m]:.4f}" for m in METRICS
-    )
+    cells = (_number(values[m]) + (f" ± {values[m + '_std']:.4f}" if f"{m}_std" in values else "") for m in METRICS)
     return f"| {name} | {predictor} | {' | '.join(cells)} |"
+
+
+def _number(value: float) -> str:
+    """Four decimals, and no minus before a zero."""
+    return f"{round(value, 4) + 0.0:.4f}"
 
 
 if __name__ == "__main__":

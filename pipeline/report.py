@@ -107,7 +107,7 @@ def draw_bins(table: pd.DataFrame, target: str) -> Figure:
             capsize=2,
             label=label(name),
         )
-    axis.set(xlabel=f"true {target}", ylabel="mean absolute error")
+    axis.set(xlabel=f"true {target}", ylabel=f"mean absolute error{tables.unit(target)}")
     axis.set_ylim(bottom=0)
     axis.legend(fontsize=8)
     return figure

@@ -56,6 +56,11 @@ def _with_spread(table: pd.DataFrame) -> pd.DataFrame:
     return table.assign(spread=table["target"].map(squares.groupby(calibration["target"]).mean() ** 0.5))
 
 
+def unit(target: str) -> str:
+    """What errors of a target are measured in, as it is printed after a metric's name."""
+    return " [dex]" if target.startswith("log10_") else ""
+
+
 def write(table: pd.DataFrame, path: str | Path) -> None:
     """Write a table whole or not at all."""
     atomic.write(path, table.to_parquet(index=False))
