@@ -1,8 +1,8 @@
 """Features: pure functions from images (n, h, w) to one map (n, h, w) or to one vector (n, k) with named columns.
 
 `MAPS` and `VECTORS` are the tables. To add a feature: write the function, add it to its table, name it in a recipe of
-params.yaml, and test what it means. Its keyword arguments with defaults are its options; what it needs to know of the
-observation (`sky_rms`) it takes as a keyword argument without a default, and `compute` supplies it.
+params.yaml, and test what it means. Its keyword arguments with defaults are its options; one without a default
+(`sky_rms`) is something it needs to know of the observation, and is supplied by `compute_maps` and `compute_vectors`.
 """
 
 from collections.abc import Callable, Mapping

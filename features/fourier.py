@@ -1,7 +1,7 @@
 """Fourier features: power by scale, and by order of rotational symmetry."""
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Shaped
 from torch import Tensor
 
 from features.geometry import angle, annulus, annulus_means, radius, whole_annuli
@@ -11,13 +11,26 @@ def log_power(images: Float[Tensor, "n h w"], *, sky_rms: float) -> Float[Tensor
     """log10(1 + P / P_sky): the two-dimensional power spectrum in units of that of the sky, zero frequency central.
 
     The image is apodised by a Hann window first, which keeps the frame's edges out of the spectrum. Phase, and with it
-    every position, is lost; so is what the window darkens near the edges. Zero frequency stands at pixel
-    (h // 2, w // 2), so that an odd frame turns with its image and an even one does to within one pixel.
+    every position, is lost; so is what the window darkens near the edges. The centre of the frame is frequency zero: on
+    an odd axis a pixel, on an even one the edge between two, so that the spectrum turns exactly as its image does.
     """
-    window = hann(images.shape[1], images)[:, None] * hann(images.shape[2], images)[None, :]
-    power = torch.fft.fft2(images * window).abs() ** 2
+    height, width = images.shape[1], images.shape[2]
+    window = hann(height, images)[:, None] * hann(width, images)[None, :]
+    shifted = images * window * half_step(height, images)[:, None] * half_step(width, images)[None, :]
+    power = torch.fft.fft2(shifted).abs() ** 2
     white = (sky_rms**2 * window**2).sum()  # the power of uncorrelated sky noise at every frequency
     return torch.log10(1 + torch.fft.fftshift(power, dim=(1, 2)) / white)
+
+
+def half_step(length: int, like: Tensor) -> Shaped[Tensor, " length"]:
+    """What an axis is multiplied by for its frequencies to lie symmetrically about zero.
+
+    Those of an even axis run from -length / 2 to length / 2 - 1; this moves them up by half a step.
+    """
+    if length % 2:
+        return torch.ones(length, device=like.device, dtype=like.dtype)
+    turns = torch.arange(length, device=like.device, dtype=like.dtype) / length
+    return torch.polar(torch.ones_like(turns), -torch.pi * turns)
 
 
 def hann(length: int, like: Tensor) -> Float[Tensor, " length"]:

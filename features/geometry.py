@@ -36,7 +36,7 @@ def annulus(height: int, width: int, thickness: float, like: Tensor) -> Int[Tens
     Annuli that hold no pixel (the first one of an even frame, if it is thin) are skipped in the numbering, so
     that every number from 0 to the largest occurs.
     """
-    if thickness <= 0:
+    if not thickness > 0:
         raise ValueError(f"width: an annulus {thickness:g} pixels wide holds nothing; it must be above zero")
     # in float64 whatever `like` is, so that a pixel on an edge falls the same way in every precision
     ring = (radius(height, width, torch.empty(0, dtype=torch.float64)) / thickness).floor()

@@ -16,7 +16,7 @@ def ring(images: Float[Tensor, "n h w"], sigma: float = 1.5) -> Float[Tensor, "n
     Sato et al. 1998, Medical Image Analysis 2, 143, for one scale.
     """
     side = min(images.shape[1], images.shape[2])
-    if sigma <= 0 or math.ceil(4 * sigma) >= side:
+    if not 0 < 4 * sigma <= side - 1:
         raise ValueError(f"sigma: {sigma:g} pixels; it must be above zero, and four of it within the frame's {side}")
     kernel = [gaussian_derivative(sigma, order, images) for order in range(3)]
     yy = separable(images, kernel[2], kernel[0])

@@ -4,6 +4,7 @@ A stretch here has one scale for the whole data set. A scale of each image's own
 throw away the flux, which carries mass.
 """
 
+import math
 from collections.abc import Callable
 
 import torch
@@ -30,6 +31,9 @@ def intensity(
     sign(x) |x|^power; `log` is sign(x) ln(1 + |x| / b), astropy's LogStretch continued to negative sky; `arcsinh`
     is arcsinh(x / b) (Lupton, Gunn & Szalay 1999, AJ 118, 1406, without the division that makes it a magnitude).
     """
+    for name, value in (("softening", softening), ("power", power)):
+        if not 0 < value < math.inf:
+            raise ValueError(f"{name}: {value:g} must be above zero")
     if transform not in STRETCHES:
         raise ValueError(f"transform: no stretch {transform!r}; there are {', '.join(STRETCHES)}")
     return STRETCHES[transform](images, softening * sky_rms, power)

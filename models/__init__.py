@@ -26,5 +26,5 @@ def build(name: str, in_channels: int, num_targets: int, **options: Any) -> nn.M
     _, _, *known = signature(BACKBONES[name]).parameters
     for option in options:
         if option not in known:
-            raise ValueError(f"{name}: no option {option!r}; there are {', '.join(known)}")
+            raise ValueError(f"no option {option!r}; there are {', '.join(known)}")
     return BACKBONES[name](in_channels, num_targets, **options)

@@ -16,9 +16,7 @@ def build(
     """
     timm = import_timm()
     if not timm.is_model(variant) or "resnet" not in variant:
-        raise ValueError(
-            f"resnet.variant: timm has no residual network {variant!r}; try resnet10t, resnet18 or resnet34"
-        )
+        raise ValueError(f"variant: timm has no residual network {variant!r}; try resnet10t, resnet18 or resnet34")
     return timm.create_model(
         variant, pretrained=False, in_chans=in_channels, num_classes=num_targets, channels=tuple(channels)
     )

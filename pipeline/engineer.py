@@ -75,13 +75,21 @@ def _check(name: str, maps: Options, vectors: Options) -> None:
         raise InputError(f"features.recipes.{name}.{error}") from None
 
 
-def _columns(name: str, maps: Options, vectors: Options, blank: Tensor, observation: Mapping[str, float]) -> list[str]:
+def _columns(
+    recipe: str, maps: Options, vectors: Options, blank: Tensor, observation: Mapping[str, float]
+) -> list[str]:
     """Names of the vector columns. Tries every feature on a blank frame: a bad option shows here, not in an hour."""
-    try:
-        features.compute_maps(blank, maps, observation)
-        return features.compute_vectors(blank, vectors, observation)[1]
-    except (ValueError, TypeError, KeyError) as error:
-        raise InputError(f"features.recipes.{name}: {error}") from error
+    columns: list[str] = []
+    for kind, features_of_kind in (("maps", maps), ("vectors", vectors)):
+        for name, options in features_of_kind.items():
+            try:
+                if kind == "maps":
+                    features.compute_maps(blank, {name: options}, observation)
+                else:
+                    columns += features.compute_vectors(blank, {name: options}, observation)[1]
+            except (ValueError, TypeError) as error:
+                raise InputError(f"features.recipes.{recipe}.{kind}.{name}: {error}") from error
+    return columns
 
 
 def _joined(parts: Iterable[Tensor]) -> np.ndarray:

@@ -28,7 +28,7 @@ def ingest(target: str, overrides: Iterable[str] = ()) -> None:
     source = open_source(chosen, simulation)
     bands, height, width = source.shape
     arrays = [
-        Array("images", "float32", (bands, height, width), ("b", "h", "w"), source.units, "sky-subtracted image"),
+        Array("images", "float32", (bands, height, width), ("b", "h", "w"), source.units, "image of the source"),
         Array("targets", "float64", (len(source.target_names),), ("t",), "", "targets; NaN is unknown"),
         Array("id", "str", long_name="name of the row in its source"),
         Array("group", "int64", long_name="rows that must not be parted"),

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 from ruamel.yaml import YAML, YAMLError
 
 from pipeline.errors import InputError
@@ -21,7 +21,17 @@ Fraction = Annotated[float, Field(gt=0, lt=1)]
 Count = Annotated[int, Field(ge=1)]
 Seed = Annotated[int, Field(ge=0)]
 Range = Annotated[list[float], Field(min_length=2, max_length=2)]
-Names = Annotated[list[str], Field(min_length=1)]
+
+
+def _no_repeats(items: list[Any]) -> list[Any]:
+    repeated = [item for i, item in enumerate(items) if item in items[:i]]
+    if repeated:
+        raise ValueError(f"{repeated[0]!r} is there twice")
+    return items
+
+
+Unique = AfterValidator(_no_repeats)
+Names = Annotated[list[str], Field(min_length=1), Unique]
 
 
 class Section(BaseModel):
@@ -136,8 +146,8 @@ class Fit(Section):
 class Train(Section):
     inputs: Names
     backbones: Names
-    sizes: Annotated[list[Literal["all"] | Annotated[int, Field(ge=2)]], Field(min_length=1)]
-    seeds: Annotated[list[Seed], Field(min_length=1)]
+    sizes: Annotated[list[Literal["all"] | Annotated[int, Field(ge=2)]], Field(min_length=1), Unique]
+    seeds: Annotated[list[Seed], Field(min_length=1), Unique]
     fit: Fit
 
 
@@ -177,6 +187,9 @@ class Params(Section):
             for name in names:
                 if name not in known:
                     raise ValueError(f"train.{key}: no {key[:-1]} {name!r}; there are {', '.join(known)}")
+        raw = self.features.recipes.get("raw")
+        if raw and (raw.maps != {"pixels": {}} or raw.vectors):
+            raise ValueError("features.recipes.raw: the control is {maps: {pixels: {}}} and nothing else")
         return self
 
 
@@ -222,7 +235,10 @@ def _override(tree: dict[str, Any], override: str) -> None:
         tree = tree.get(parent, {}) if isinstance(tree, dict) else {}
     if not isinstance(tree, dict) or leaf not in tree:
         raise InputError(f"{key}: no such parameter to override; there are {', '.join(tree) or 'none below it'}")
-    tree[leaf] = YAML(typ="safe").load(text)
+    try:
+        tree[leaf] = YAML(typ="safe").load(text)
+    except YAMLError:
+        raise InputError(f"{key}: {text!r} is not YAML") from None
 
 
 def _lookup(checked: Params, key: str) -> Any:

@@ -12,19 +12,24 @@ import numpy as np
 import torch
 
 import models
-from models import training
+from models.training.device import pick_device
+from models.training.predict import predict as answers
 from pipeline import params, tables
 from pipeline.command import run
+from pipeline.errors import InputError
 from pipeline.store import Store
 
 
 def predict(folder: str, prepared: str, target: str, overrides: Iterable[str] = ()) -> None:
     """Predict the validation, calibration and test rows of the input `prepared` with the network of a run."""
     device = params.read(overrides, "train.fit.device")
-    model = load(Path(folder) / "weights.pt").to(training.pick_device(device))
+    try:
+        model = load(Path(folder) / "weights.pt").to(pick_device(device))
+    except ValueError as error:
+        raise InputError(f"train.fit.device: {error}") from error
 
     def answer(store: Store, start: int, stop: int) -> np.ndarray:
-        return training.predict(model, torch.from_numpy(store.read("maps", start, stop))).numpy()
+        return answers(model, torch.from_numpy(store.read("maps", start, stop))).numpy()
 
     tables.write(tables.predicted(prepared, answer), target)
 

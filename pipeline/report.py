@@ -53,7 +53,6 @@ def report(
         overrides, "train.inputs", "train.backbones", "train.sizes", "train.seeds", "report"
     )
     matplotlib.use("agg")
-    plt.rcParams.update(STYLE)
     folder = Path(target)
     cells = [f"{name}-{backbone}-{size}" for name, backbone, size in product(inputs, backbones, sizes)]
     scatter = _scatter(Path(predictions), cells, seeds)
@@ -61,19 +60,24 @@ def report(
     atomic.write(folder / "scatter.csv", scatter.to_csv(index=False, float_format="%.6g"))
     atomic.write(folder / "learning.csv", learning.to_csv(index=False, float_format="%.6g"))
     bins = pd.read_csv(by_bin)
-    drawn = {"learning": draw_learning(learning)}
-    for name in scatter["target"].unique():
-        drawn[f"scatter_{name}"] = draw_scatter(scatter[scatter["target"] == name], name)
-        drawn[f"error_by_bin_{name}"] = draw_bins(bins[bins["target"] == name], name)
     store, decided = Store(images), json.loads(Path(split).read_text())
     rows = spread_out(store, decided, chosen.lenses)
-    drawn["gallery"] = draw_gallery(store, {name: Store(Path(engineered) / f"{name}.zarr") for name in inputs}, rows)
-    for name, figure in drawn.items():
-        drawing = io.BytesIO()
-        figure.savefig(drawing, format="png", metadata={"Software": None})
-        atomic.write(folder / "figures" / f"{name}.png", drawing.getvalue())
-        plt.close(figure)
+    stores = {name: Store(Path(engineered) / f"{name}.zarr") for name in inputs}
+    with plt.rc_context(STYLE):
+        drawn = {"learning": draw_learning(learning), "gallery": draw_gallery(store, stores, rows)}
+        for name in scatter["target"].unique():
+            drawn[f"scatter_{name}"] = draw_scatter(scatter[scatter["target"] == name], name)
+            drawn[f"error_by_bin_{name}"] = draw_bins(bins[bins["target"] == name], name)
+        for name, figure in drawn.items():
+            _save(figure, folder / "figures" / f"{name}.png")
     print(f"report: {len(drawn)} figures in {folder / 'figures'}")
+
+
+def _save(figure: Figure, path: Path) -> None:
+    drawing = io.BytesIO()
+    figure.savefig(drawing, format="png", metadata={"Software": None})
+    atomic.write(path, drawing.getvalue())
+    plt.close(figure)
 
 
 def draw_scatter(table: pd.DataFrame, target: str) -> Figure:

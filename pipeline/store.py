@@ -1,8 +1,8 @@
 """Stores: checked Zarr v3 groups, the only thing that stages hand to each other. Nothing else imports zarr.
 
-On disk a store is a few dozen files: one folder an array, one file a shard of at most 256 MB, and the root's
-`zarr.json`, whose attributes are the manifest (schema version, rows, the size and digest of every shard, and what the
-stage wants to say). No clock and no host name goes in: equal input gives equal bytes.
+On disk a store is a few dozen files: one folder an array, one file a column or a shard of pixels (256 MB at most), and
+the root's `zarr.json`, whose attributes are the manifest (schema version, rows, the size and digest of every shard, and
+what the stage wants to say). No clock and no host name goes in: equal input gives equal bytes.
 
 Zarr alone would return zeros for a missing shard and wrong numbers for a flipped bit. Here every chunk carries a
 CRC-32C that every read checks, opening checks that every shard is there with its size, and
@@ -85,7 +85,7 @@ def write(path: str | Path, rows: int, arrays: Sequence[Array], produce: Produce
         _remove(path)
         partial.rename(path)
     except OSError as error:
-        raise InputError(f"{path}: cannot be written: {error.strerror or error}; nothing was left there") from error
+        raise InputError(f"{path}: cannot be written: {error.strerror or error}; no half of it is left") from error
     finally:
         _remove(partial)
 
@@ -141,7 +141,10 @@ class Store:
         self.path = Path(path)
         if not (self.path / "zarr.json").is_file():
             raise InputError(f"{self.path}: no store here; run the stage that writes it (dvc repro)")
-        self._group = zarr.open_group(self.path, mode="r")
+        try:
+            self._group = zarr.open_group(self.path, mode="r")
+        except ValueError as error:
+            raise InputError(f"{self.path / 'zarr.json'}: this manifest is damaged ({error}); {REMEDY}") from error
         self.attributes: dict[str, Any] = dict(self._group.attrs)
         if self.attributes.get("schema") != SCHEMA:
             raise InputError(f"{self.path}: schema {self.attributes.get('schema')}, not {SCHEMA}; write it anew")

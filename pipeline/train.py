@@ -1,10 +1,10 @@
 """Stage `train`: one backbone on one input with one seed, on the first so many of the shuffled training rows.
 
-    python -m pipeline.train cnn all 0 data/prepared/raw/fit.zarr data/runs/raw-cnn-all-0
+    python -m pipeline.train cnn all 0 data/prepared/raw/fit.zarr data/runs/raw-cnn-all-0 data/clock/raw-cnn-all-0.json
 
-Writes `weights.pt` (a state_dict and what is needed to rebuild the network around it), `history.csv`,
-`fingerprint.json` (the parameters, data and code that made the run) and `clock.json` (what depends on the machine's
-clock, which nothing reads).
+Writes `weights.pt` (a state_dict and what is needed to rebuild the network around it), `history.csv` and
+`fingerprint.json` (the parameters, data, code and hardware that made the run); and, apart from these because it differs
+every time and nothing may depend on it, the time and memory that the run took.
 
 While it trains, a checkpoint lies beside that folder. It carries the fingerprint: a run that was killed goes on from
 its last epoch, a run of anything else starts over.
@@ -13,6 +13,7 @@ its last epoch, a run of anything else starts over.
 import hashlib
 import io
 import json
+import resource
 import sys
 import time
 from collections.abc import Iterable
@@ -26,7 +27,7 @@ from torch import Tensor
 from tqdm import tqdm
 
 import models
-from models.training import Epoch, Settings, State, fit
+from models.training.loop import Epoch, Settings, State, fit, hardware
 from pipeline import atomic, params
 from pipeline.command import run
 from pipeline.errors import InputError
@@ -36,44 +37,40 @@ from pipeline.store import Store
 CODE = ("pipeline/train.py", "models/blocks.py", "models/timm_cpu.py", "models/training/*.py")
 
 
-def train(backbone: str, size: str, seed: str, source: str, target: str, overrides: Iterable[str] = ()) -> None:
-    """Fit `backbone` on the store `source` and write the run to the folder `target`."""
+def train(
+    backbone: str, size: str, seed: str, source: str, target: str, clock: str, overrides: Iterable[str] = ()
+) -> None:
+    """Fit `backbone` on the store `source`, write the run to the folder `target`, and what it cost to `clock`."""
     settings, options = params.read(overrides, "train.fit", f"backbones.{backbone}")
-    store = Store(source)
-    maps, target_rows = rows_of(store, "train", size)
+    name, store = Path(target).name, Store(source)
+    rows, validation = rows_of(store, "train", size), rows_of(store, "validation")
+    _check(settings, rows[0])
     torch.manual_seed(int(seed))
     model = _build(backbone, options, store)
     fingerprint = {
         "backbone": backbone,
         "options": options,
         "fit": plain(settings),
+        "hardware": hardware(settings.device, settings.precision),
+        "torch": torch.__version__,
         "size": size,
         "seed": int(seed),
         "data": store.attributes["shards"],
         "code": _code(backbone),
     }
-    checkpoint = Path(target).with_name(f".{Path(target).name}.checkpoint")
-    started = time.perf_counter()
+    checkpoint = Path(target).with_name(f".{name}.checkpoint")
+    resume = _resumed(checkpoint, fingerprint)
+    watcher = _Watcher(name, settings.epochs, checkpoint, fingerprint)
+    began = time.perf_counter()
     try:
-        history = fit(
-            model,
-            (maps, target_rows),
-            rows_of(store, "validation"),
-            Settings(**plain(settings)),
-            int(seed),
-            resume=_resumed(checkpoint, fingerprint),
-            watch=_Watcher(Path(target).name, settings.epochs, checkpoint, fingerprint),
-        )
-    except (FloatingPointError, ValueError) as error:
-        raise InputError(f"{Path(target).name}: {error}") from error
-    clock = {"seconds": time.perf_counter() - started, "threads": torch.get_num_threads(), "torch": torch.__version__}
-    network = {
-        "backbone": backbone,
-        "options": options,
-        "in_channels": maps.shape[1],
-        "num_targets": target_rows.shape[1],
-    }
-    _write(Path(target), {**network, "state_dict": model.cpu().state_dict()}, history, fingerprint, clock)
+        history = fit(model, rows, validation, Settings(**plain(settings)), int(seed), resume, watcher)
+    except FloatingPointError as error:
+        raise InputError(f"{name}: {error}") from error
+    cost = _cost(time.perf_counter() - began, (len(history) - _epochs(resume)) * len(rows[0]))
+    sizes = {"in_channels": rows[0].shape[1], "num_targets": rows[1].shape[1]}
+    weights = {"backbone": backbone, "options": options, **sizes, "state_dict": model.cpu().state_dict()}
+    _write(Path(target), weights, history, fingerprint)
+    atomic.write(clock, json.dumps(cost, indent=1))
     checkpoint.unlink(missing_ok=True)
 
 
@@ -87,11 +84,36 @@ def rows_of(store: Store, role: str, size: str = "all") -> tuple[Tensor, Tensor]
     return torch.from_numpy(store.read("maps", start, stop)), torch.from_numpy(store.read("target", start, stop))
 
 
+def _check(settings: params.Fit, maps: Tensor) -> None:
+    """Refuse what the loop cannot do before anything is built for it."""
+    try:
+        hardware(settings.device, settings.precision)
+    except ValueError as error:
+        raise InputError(f"train.fit.device: {error}") from error
+    height, width = maps.shape[2:]
+    if settings.augment == "d4" and height != width:
+        raise InputError(f"train.fit.augment: d4 needs square frames, not {height} x {width}; choose none")
+
+
 def _build(backbone: str, options: dict[str, Any], store: Store) -> torch.nn.Module:
     try:
         return models.build(backbone, len(store.attributes["channels"]), len(store.attributes["targets"]), **options)
     except (ValueError, TypeError) as error:
-        raise InputError(f"backbones.{error}") from error
+        raise InputError(f"backbones.{backbone}: {error}") from error
+
+
+def _epochs(state: State | None) -> int:
+    return len(state["history"]) if state else 0
+
+
+def _cost(seconds: float, images: int) -> dict[str, float]:
+    """What this process spent on fitting; of a run that was resumed, its last part."""
+    return {
+        "seconds": seconds,
+        "images_per_second": images / seconds,
+        "peak_memory_mib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
+        "threads": torch.get_num_threads(),
+    }
 
 
 class _Watcher:
@@ -130,10 +152,9 @@ def _code(backbone: str) -> dict[str, str]:
     return {file.relative_to(root).as_posix(): hashlib.sha256(file.read_bytes()).hexdigest() for file in files}
 
 
-def _write(target: Path, weights: dict[str, Any], history: list[Epoch], *records: dict[str, Any]) -> None:
+def _write(target: Path, weights: dict[str, Any], history: list[Epoch], fingerprint: dict[str, Any]) -> None:
     atomic.write(target / "history.csv", pd.DataFrame([asdict(epoch) for epoch in history]).to_csv(index=False))
-    for name, record in zip(("fingerprint", "clock"), records, strict=True):
-        atomic.write(target / f"{name}.json", json.dumps(record, indent=1))
+    atomic.write(target / "fingerprint.json", json.dumps(fingerprint, indent=1))
     atomic.write(target / "weights.pt", _saved(weights))
 
 
@@ -145,4 +166,4 @@ def _saved(thing: dict[str, Any]) -> bytes:
 
 
 if __name__ == "__main__":
-    run(train, "BACKBONE SIZE SEED STORE FOLDER")
+    run(train, "BACKBONE SIZE SEED STORE FOLDER CLOCK")

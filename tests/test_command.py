@@ -45,19 +45,19 @@ def test_a_run_of_more_rows_than_there_are_or_an_unknown_option_is_one_line(tiny
     for size, override, line in (
         ("34", "train.seeds=[0]", "train: train.sizes: 34 rows, but raw/fit.zarr has 33 to train on\n"),
         ("all", "backbones.cnn={width: 3}", "train: backbones.cnn: no option 'width'; there are widths, dropout\n"),
-        ("all", "train.fit.device=cuda:99", "train: raw-cnn: device: 'cuda:99' is not there"),
+        ("all", "backbones.cnn.widths=[]", "train: backbones.cnn: widths: []; there must be one or more"),
+        ("all", "train.fit.device=cuda:99", "train: train.fit.device: 'cuda:99' is not there"),
     ):
-        done = stage(tiny, "pipeline.train", "cnn", size, "0", "raw/fit.zarr", "raw-cnn", override)
+        done = stage(tiny, "pipeline.train", "cnn", size, "0", "raw/fit.zarr", "raw-cnn", "clock.json", override)
         assert done.returncode == 1
         assert done.stderr.startswith(line)
         assert done.stderr.count("\n") == 1
-    done = stage(tiny, "pipeline.train", "cnn", "20", "0", "raw/fit.zarr", "raw-cnn")
+    done = stage(tiny, "pipeline.train", "cnn", "20", "0", "raw/fit.zarr", "raw-cnn", "clock.json")
     assert done.returncode == 0, done.stderr
     assert {path.name for path in (tiny / "raw-cnn").iterdir()} == {
         "weights.pt",
         "history.csv",
         "fingerprint.json",
-        "clock.json",
     }
     assert not (tiny / ".raw-cnn.checkpoint").exists()
 
@@ -67,17 +67,25 @@ def test_an_unknown_feature_or_option_is_one_line(tiny: Path) -> None:
     np.save(tiny / "lenses" / "a.npy", np.ones((24, 24)))
     stage(tiny, "pipeline.ingest", "images.zarr", "ingest.source=deeplense", "ingest.path=lenses")
     for maps, line in (
-        ("{rign: {}}", "engineer: features.recipes.engineered.maps: no feature 'rign'; there are pixels, intensity,"),
-        ("{ring: {width: 1}}", "engineer: features.recipes.engineered.maps.ring: no option 'width'; there are sigma"),
-        ("{ring: {sigma: 9}}", "engineer: features.recipes.engineered: sigma: 9 pixels; it must be above zero"),
-        (
-            "{intensity: {transform: asinh}}",
-            "engineer: features.recipes.engineered: transform: no stretch 'asinh'; there",
-        ),
-        ("{radial_residual: {width: 0}}", "engineer: features.recipes.engineered: width: an annulus 0 pixels wide"),
+        ("{rign: {}}", "maps: no feature 'rign'; there are pixels, intensity,"),
+        ("{ring: {width: 1}}", "maps.ring: no option 'width'; there are sigma"),
+        ("{ring: {sigma: 9}}", "maps.ring: sigma: 9 pixels; it must be above zero"),
+        ("{intensity: {transform: asinh}}", "maps.intensity: transform: no stretch 'asinh'; there are linear, sqrt"),
+        ("{intensity: {softening: -3.0}}", "maps.intensity: softening: -3 must be above zero"),
+        ("{radial_residual: {width: .nan}}", "maps.radial_residual: width: an annulus nan pixels wide"),
+        ("{radial_residual: {width: 0}}", "maps.radial_residual: width: an annulus 0 pixels wide"),
     ):
         override = f"features.recipes.engineered.maps={maps}"
         done = stage(tiny, "pipeline.engineer", "engineered", "images.zarr", "out.zarr", override)
         assert done.returncode == 1
-        assert done.stderr.startswith(line), done.stderr
+        assert done.stderr.startswith(f"engineer: features.recipes.engineered.{line}"), done.stderr
         assert not (tiny / "out.zarr").exists()
+
+
+def test_a_missing_input_is_one_line(tiny: Path) -> None:
+    stage(tiny, "pipeline.ingest", "images.zarr")
+    stage(tiny, "pipeline.engineer", "raw", "images.zarr", "raw.zarr")
+    done = stage(tiny, "pipeline.normalise", "images.zarr", "raw.zarr", "split.json", "raw")
+    assert done.stderr == "normalise: split.json: no such file; run the stage that writes it (dvc repro)\n"
+    done = stage(tiny, "pipeline.predict", "runs/a", "raw", "a.parquet")
+    assert done.stderr == "predict: runs/a/weights.pt: no such file; run the stage that writes it (dvc repro)\n"

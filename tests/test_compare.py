@@ -233,7 +233,7 @@ def test_the_verdict_has_a_line_for_every_predictor_and_every_contrast(found: di
 
 
 def test_the_verdict_warns_of_few_seeds(found: dict[str, Any]) -> None:
-    caution = "With fewer than 6 seeds the intervals are too narrow"
+    caution = "From fewer than 6 seeds no input is called better or worse"
     assert caution in compare.markdown(found, 450, 5, 0.95)
     assert caution not in compare.markdown(found, 450, 6, 0.95)
 

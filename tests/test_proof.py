@@ -84,7 +84,7 @@ def digests(folder: Path) -> dict[str, str]:
     files = [
         file
         for file in sorted(folder.rglob("*"))
-        if file.is_file() and file.name not in ("clock.json", ".gitignore") and "source" not in file.parts
+        if file.is_file() and file.name != ".gitignore" and not {"source", "clock"} & set(file.parts)
     ]
     return {str(f.relative_to(folder)): hashlib.sha256(f.read_bytes()).hexdigest() for f in files}
 
@@ -107,7 +107,7 @@ def test_a_killed_training_goes_on_and_ends_as_if_nothing_had_happened(clone: Cl
     kill_when(killed, r"^raw-cnn-all-0 +epoch 6/12")
     assert list((killed / "data" / "runs").glob(".raw-cnn-all-0.checkpoint"))
     output = run(killed, "dvc", "repro")
-    assert re.search(r"going on from .*raw-cnn-all-0\.checkpoint, epoch [67]", output)
+    assert re.search(r"going on from .*raw-cnn-all-0\.checkpoint, epoch [5-9]", output)
     assert not re.search(r"^raw-cnn-all-0 +epoch 5/12", output, flags=re.MULTILINE)
     assert digests(killed / "data") == digests(undisturbed / "data")
 

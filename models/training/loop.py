@@ -1,8 +1,8 @@
 """The training loop: the whole data set on the device, AdamW, a one-cycle schedule, Huber loss, early stopping.
 
-Whatever is random comes from one generator, and that, the weights, the optimiser and the schedule are in the `State`
-that is handed out after each epoch: a run that was stopped and resumed ends, on a CPU, with the same bits as one that
-was not.
+The order of the rows and their augmentation come from one generator, dropout from torch's own; both, the weights, the
+optimiser and the schedule are in the `State` that is handed out after each epoch: a run that was stopped and resumed
+ends, on a CPU, with the same bits as one that was not.
 """
 
 import math
@@ -20,6 +20,7 @@ from torch.optim import AdamW, Optimizer
 from torch.optim.lr_scheduler import LRScheduler, OneCycleLR
 
 from models.training.augment import d4
+from models.training.device import pick_device
 from models.training.predict import predict
 
 Train = tuple[Float[Tensor, "n c h w"], Float[Tensor, "n t"]]
@@ -68,6 +69,8 @@ def fit(
     `watch` is called after every epoch with what it came to and the state from which `resume` continues. Raises
     `FloatingPointError` when a loss is no longer finite.
     """
+    if settings.augment == "d4" and train[0].shape[2] != train[0].shape[3]:
+        raise ValueError(f"augment: d4 needs square frames, not {train[0].shape[2]} x {train[0].shape[3]}; choose none")
     fabric = Fabric(**hardware(settings.device, settings.precision))
     model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # 1.1-1.4 x faster on CPU
     batch_size = min(settings.batch_size, len(train[0]))
@@ -76,9 +79,10 @@ def fit(
     warmup = max(settings.warmup, 1.001 / steps)  # torch divides by the steps before the peak, less one
     schedule = OneCycleLR(optimiser, settings.learning_rate, total_steps=steps, pct_start=warmup)
     generator = torch.Generator().manual_seed(seed)
+    wrapped, stepper = fabric.setup(model, optimiser)
+    # after the set-up, because an optimiser's state goes to where its parameters are
     history = _restore(resume, model, optimiser, schedule, generator) if resume else []
     best = resume["best"] if resume else {}
-    wrapped, stepper = fabric.setup(model, optimiser)
     maps = train[0].to(fabric.device).contiguous(memory_format=torch.channels_last)
     target = train[1].to(fabric.device)
 
@@ -112,15 +116,6 @@ def hardware(device: str, precision: str) -> dict[str, Any]:
     if precision == "auto":
         precision = "bf16-mixed" if kind == "cuda" and torch.cuda.is_bf16_supported() else "32-true"
     return {"accelerator": kind, "devices": [int(index or 0)] if kind == "cuda" else 1, "precision": precision}
-
-
-def pick_device(device: str) -> str:
-    """A device that torch knows: `auto` is the GPU where there is one. Raises `ValueError` for a GPU there is not."""
-    if device == "auto":
-        return "cuda" if torch.cuda.is_available() else "cpu"
-    if device.startswith("cuda") and int(device.partition(":")[2] or 0) >= torch.cuda.device_count():
-        raise ValueError(f"device: {device!r} is not there; torch sees {torch.cuda.device_count()} GPUs (try auto)")
-    return device
 
 
 def _batches(rows: int, batch_size: int, generator: torch.Generator) -> list[Tensor]:
@@ -166,6 +161,7 @@ def _state(
         "schedule": {k: v for k, v in schedule.state_dict().items() if isinstance(v, int | float | list)},
         "shuffle": generator.get_state(),
         "torch": torch.get_rng_state(),  # dropout
+        "cuda": torch.cuda.get_rng_state_all(),  # likewise; empty without a GPU
     }
 
 
@@ -178,4 +174,5 @@ def _restore(
     schedule.load_state_dict(state["schedule"])
     generator.set_state(state["shuffle"])
     torch.set_rng_state(state["torch"])
+    torch.cuda.set_rng_state_all(state["cuda"])
     return [Epoch(**epoch) for epoch in state["history"]]

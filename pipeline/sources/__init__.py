@@ -1,7 +1,7 @@
 """Where images come from: one file a source, and the table of them.
 
 A source is opened with its section of the parameters and answers `read(start, stop)` with those rows as `Lenses`, in
-any order and from any process. To add one: a file with an `open_source` function, a line in `SOURCES`, its name in
+any order and from any process. To add one: a file with an `open_source` function, and its name in `Ingest.source` of
 `pipeline/params.py`.
 """
 

@@ -24,6 +24,8 @@ def find(folder: str, pattern: str) -> tuple[Path, list[str]]:
     root = Path(folder)
     if not root.is_dir():
         raise InputError(f"{folder}: no such folder; ingest.path names the one that holds your images")
+    if Path(pattern).is_absolute() or ".." in Path(pattern).parts:
+        raise InputError(f"ingest.pattern: {pattern!r} leads out of {folder}; ingest.path is what DVC watches")
     names = sorted(p.relative_to(root).as_posix() for p in root.glob(pattern) if p.is_file())
     if not names:
         raise InputError(f"{folder}: no file matches {pattern!r}; ingest.pattern says which to read")
@@ -83,12 +85,14 @@ def _checked(path: Path, image: np.ndarray, shape: tuple[int, ...], first: str) 
     if image.shape != shape:
         size, expected = " x ".join(map(str, image.shape)), " x ".join(map(str, shape))
         raise InputError(f"{path}: {size} pixels, but {first} has {expected}; all images must have one size")
+    with np.errstate(over="ignore"):  # what float32 cannot hold is refused next
+        image = image.astype(np.float32)
     bad = int((~np.isfinite(image)).sum())
     if bad == image.size:
         raise InputError(f"{path}: every pixel is NaN or infinite; leave this file out (ingest.pattern)")
     if bad:
         raise InputError(f"{path}: {bad} of {image.size} pixels are NaN or infinite; mend or leave out this file")
-    return image.astype(np.float32)
+    return image
 
 
 def _target(path: Path, labels: Labels, how: TargetSource) -> float:

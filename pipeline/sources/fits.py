@@ -37,7 +37,8 @@ def _image(path: Path) -> np.ndarray:
     """The one 2-D image of a FITS file, in native byte order."""
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("error", AstropyWarning)  # astropy only warns of a truncated file
+            warnings.simplefilter("ignore", AstropyWarning)
+            warnings.filterwarnings("error", message=".*truncated", category=AstropyWarning)  # elsewhere only a warning
             with path.open("rb") as file, fits.open(file, memmap=False) as hdus:  # astropy would leak the file
                 images = {i: hdu.data for i, hdu in enumerate(hdus) if hdu.is_image and hdu.data is not None}
     except (OSError, ValueError, TypeError, KeyError, VerifyError, AstropyWarning) as error:
@@ -62,11 +63,11 @@ def _labels(ingest: Ingest, root: Path, names: list[str]) -> dict[str, Labels]:
         if column not in table:
             raise InputError(f"{path}: no column {column!r}; there are {', '.join(table.columns)}")
     rows: dict[str, Labels] = {}
-    by_stem = {PurePosixPath(name).with_suffix("").as_posix(): name for name in names}
+    known = _by_name(names)
     for line, (identity, *cells) in enumerate(table[[ingest.label_id, *columns]].itertuples(index=False), start=2):
         if not identity:
             raise InputError(f"{path}: line {line} has no {ingest.label_id}; it must name its image file")
-        name = by_stem.get(identity, identity)
+        name = known.get(identity, identity)
         if name in rows:
             raise InputError(f"{path}: line {line}: {identity} is there twice; one row an image")
         rows[name] = {column: _number(path, line, column, cell) for column, cell in zip(columns, cells, strict=True)}
@@ -77,6 +78,13 @@ def _labels(ingest: Ingest, root: Path, names: list[str]) -> dict[str, Labels]:
             f"give each a row (an empty cell means unknown), with its path in column {ingest.label_id!r}"
         )
     return rows
+
+
+def _by_name(names: list[str]) -> dict[str, str]:
+    """Files by name, and by name without ending where that means one file only."""
+    stems = [PurePosixPath(name).with_suffix("").as_posix() for name in names]
+    once = {stem: name for stem, name in zip(stems, names, strict=True) if stems.count(stem) == 1}
+    return once | {name: name for name in names}
 
 
 def _table(path: Path) -> pd.DataFrame:
@@ -92,6 +100,9 @@ def _table(path: Path) -> pd.DataFrame:
 def _number(path: Path, line: int, column: str, cell: str) -> float:
     """A cell as a number; an empty one is NaN."""
     try:
-        return float(cell) if cell.strip() else math.nan
+        value = float(cell) if cell.strip() else math.nan
     except ValueError:
         raise InputError(f"{path}: line {line}: {column} is {cell!r}, not a number") from None
+    if math.isinf(value):
+        raise InputError(f"{path}: line {line}: {column} is {cell!r}; leave the cell empty if it is unknown")
+    return value

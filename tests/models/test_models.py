@@ -178,8 +178,8 @@ def test_an_unknown_backbone_is_refused_with_the_known_ones() -> None:
 @pytest.mark.parametrize(
     ("name", "message"),
     [
-        ("cnn", r"^cnn: no option 'depth'; there are widths, dropout$"),
-        ("resnet", r"^resnet: no option 'depth'; there are variant, channels$"),
+        ("cnn", r"^no option 'depth'; there are widths, dropout$"),
+        ("resnet", r"^no option 'depth'; there are variant, channels$"),
     ],
 )
 def test_an_unknown_option_is_refused_with_the_known_ones(name: str, message: str) -> None:
@@ -189,7 +189,7 @@ def test_an_unknown_option_is_refused_with_the_known_ones(name: str, message: st
 
 @pytest.mark.parametrize("variant", ["resnet19", "vit_tiny_patch16_224"])
 def test_a_variant_that_is_no_residual_network_of_timm_is_refused(variant: str) -> None:
-    with pytest.raises(ValueError, match=f"^resnet.variant: timm has no residual network '{variant}'; try resnet10t"):
+    with pytest.raises(ValueError, match=f"^variant: timm has no residual network '{variant}'; try resnet10t"):
         models.build("resnet", 1, 1, variant=variant)
 
 

@@ -16,8 +16,10 @@ from torch.optim import SGD
 from torch.optim.lr_scheduler import OneCycleLR
 
 import models
-from models.training import Epoch, Settings, State, fit, pick_device, predict
 from models.training.augment import d4
+from models.training.device import pick_device
+from models.training.loop import Epoch, Settings, State, fit
+from models.training.predict import predict
 
 Rows = tuple[Tensor, Tensor]
 SETTINGS = Settings(
@@ -359,7 +361,7 @@ def test_predict_asks_for_no_more_than_a_batch_at_a_time(module: ModuleType, mon
 
 
 def test_a_gpu_that_is_not_there_is_refused_by_name() -> None:
-    with pytest.raises(ValueError, match=r"^device: 'cuda:99' is not there; torch sees \d+ GPUs \(try auto\)"):
+    with pytest.raises(ValueError, match=r"^'cuda:99' is not there; torch sees \d+ GPUs \(try auto\)"):
         pick_device("cuda:99")
 
 

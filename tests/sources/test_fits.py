@@ -61,14 +61,38 @@ def test_labels_are_joined_by_name_in_any_order(folder: Path, opened: Open, name
         ("id,weight\na.fits,1\ndeep/b,1\n", r"labels\.csv: no column 'mass'; there are id, weight"),
         ("name,mass\na.fits,1\n", r"labels\.csv: no column 'id'; there are name, mass"),
         ("id,mass\na.fits,heavy\ndeep/b,1\n", r"labels\.csv: line 2: mass is 'heavy', not a number"),
+        ("id,mass\na.fits,inf\ndeep/b,1\n", r"labels\.csv: line 2: mass is 'inf'; leave the cell empty"),
         ("", r"labels\.csv: not a readable CSV"),
     ],
-    ids=["row missing", "id missing", "duplicate", "target missing", "id column missing", "text", "empty"],
+    ids=["row missing", "id missing", "duplicate", "target missing", "id column missing", "text", "infinite", "empty"],
 )
 def test_bad_labels_are_refused_by_name(folder: Path, opened: Open, text: str, message: str) -> None:
     (folder / "labels.csv").write_text(text)
     with pytest.raises(InputError, match=message):
         opened("ingest.labels=labels.csv").read(0, 2)
+
+
+def test_a_name_without_ending_must_mean_one_file(folder: Path, opened: Open) -> None:
+    """With a.fits and a.fit, `a` is nobody's row; the full names still are."""
+    (folder / "a.fit").write_bytes((folder / "a.fits").read_bytes())
+    (folder / "labels.csv").write_text("id,mass\na.fits,1e-24\na.fit,1e-23\n")
+    found = opened("ingest.labels=labels.csv", "ingest.pattern=a.fit*").read(0, 2).targets["log10_axion_mass"]
+    np.testing.assert_allclose(found, [-23, -24])
+    (folder / "labels.csv").write_text("id,mass\na,1e-24\n")
+    with pytest.raises(InputError, match=r"no row for a\.fit and 1 more of 2 images"):
+        opened("ingest.labels=labels.csv", "ingest.pattern=a.fit*")
+
+
+def test_a_header_that_astropy_grumbles_about_is_read_all_the_same(folder: Path, opened: Open) -> None:
+    """A float image with a BLANK card, which only integers may have."""
+    path = folder / "a.fits"
+    path.write_bytes(
+        path.read_bytes().replace(
+            b"END" + b" " * 77, b"BLANK   =                 -999".ljust(80) + b"END" + b" " * 77, 1
+        )[:2880]
+        + path.read_bytes()[2880:]
+    )
+    np.testing.assert_array_equal(opened().read(0, 1).images[0, 0], np.load(folder / "images.npy")[0])
 
 
 def test_labels_that_are_absent_or_elsewhere_are_refused(folder: Path, opened: Open) -> None:
