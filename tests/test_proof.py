@@ -169,6 +169,30 @@ def edit(path: Path) -> None:
     path.write_text(path.read_text() + "\n# edited\n")
 
 
+def test_public_deeplense_files_go_all_the_way_to_a_verdict(clone: Clone, shared_data: Path) -> None:
+    """200 of the 600 files have a mass; the path is relative and outside the clone, as a user would give it."""
+    folder = clone("real", "")
+    (folder.parent / "shared").symlink_to(shared_data.resolve().parent)
+    source, path = "ingest.source=deeplense", "ingest.path=../shared/data/deeplense/Model_II"
+    output = run(folder, "dvc", "exp", "run", "-S", source, "-S", path)
+    assert "ingest: 600 images of 1 x 64 x 64 from deeplense" in output
+    assert "400 of 600 left out for want of a target" in output
+    assert "compare" in ran(output)
+    assert "| engineered | cnn |" in (folder / "data" / "verdict.md").read_text()
+
+
+def test_real_telescope_images_are_ingested_or_refused_by_name(clone: Clone, shared_data: Path) -> None:
+    folder, shared = clone("real", ""), shared_data.resolve()
+    ingest = (f"{ROOT}/.venv/bin/python", "-m", "pipeline.ingest", "images.zarr", "ingest.source=fits")
+    survey = run(folder, *ingest, f"ingest.path={shared}/panstarrs/lensed_galaxies")
+    assert "ingest: 119 images of 1 x 120 x 120 from fits" in survey
+    hubble = run(folder, *ingest, f"ingest.path={shared}/hst/slacs0946+1006", "ingest.pattern=data.fits")
+    assert "ingest: 1 images of 1 x 281 x 281 from fits" in hubble
+    refused = start(folder, *ingest, f"ingest.path={shared}/panstarrs/defective", "ingest.pattern=HAHJ*.fits")
+    assert "defective/HAHJ1328-3132_i.fits: every pixel is NaN" in refused.communicate()[0]
+    assert refused.returncode == 1
+
+
 def test_setting_up_recovers_from_an_interrupted_try(tmp_path: Path) -> None:
     """A half-made .venv without the stamp is begun anew: shown on a stand-in project that installs in seconds."""
     shutil.copy(ROOT / "Makefile", tmp_path / "Makefile")
