@@ -48,6 +48,19 @@ def read(simulation: Simulation, start: int, stop: int) -> Lenses:
     )
 
 
+def draw(simulation: Simulation, lenses: range) -> dict[str, Float[np.ndarray, " n"]]:
+    """The true parameters of some lenses of the preset."""
+    return populations.axion(
+        lenses,
+        simulation.seed,
+        simulation.log10_axion_mass,
+        simulation.source_offset,
+        simulation.source_radius,
+        simulation.source_axis_ratio,
+        simulation.source_magnitude,
+    )
+
+
 def rates(simulation: Simulation, drawn: dict[str, Float[np.ndarray, " n"]]) -> Float[Tensor, "n h w"]:
     """Noise-free images of drawn lenses, electrons per second per pixel, float64."""
     p = {name: torch.from_numpy(values)[:, None, None] for name, values in drawn.items()}
@@ -79,15 +92,7 @@ def rates(simulation: Simulation, drawn: dict[str, Float[np.ndarray, " n"]]) -> 
 
 def _block(simulation: Simulation, lenses: range) -> tuple[np.ndarray, np.ndarray]:
     """Noisy images (n, h, w) float32 and log10 axion masses (n,) of one block."""
-    drawn = populations.axion(
-        lenses,
-        simulation.seed,
-        simulation.log10_axion_mass,
-        simulation.source_offset,
-        simulation.source_radius,
-        simulation.source_axis_ratio,
-        simulation.source_magnitude,
-    )
+    drawn = draw(simulation, lenses)
     observed = [
         instrument.observe(
             rate,

@@ -50,15 +50,7 @@ def test_the_masses_are_uniform_over_their_range(simulation: Simulation) -> None
 
 
 def test_the_noise_it_declares_is_the_noise_it_adds(simulation: Simulation) -> None:
-    drawn = populations.axion(
-        range(64),
-        simulation.seed,
-        simulation.log10_axion_mass,
-        simulation.source_offset,
-        simulation.source_radius,
-        simulation.source_axis_ratio,
-        simulation.source_magnitude,
-    )
+    drawn = source.draw(simulation, range(64))
     lenses = source.read(simulation, 0, 64)
     noise = lenses.images[:, 0] - source.rates(simulation, drawn).numpy()
     corners = noise[:, [0, 0, 1, -1, -1, -2], [0, 1, 0, -1, -2, -1]]
