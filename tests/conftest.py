@@ -14,6 +14,7 @@ from pipeline import params
 
 ROOT = Path(__file__).parent.parent
 TINY = ROOT / "tests" / "tiny.yaml"
+FOREIGN = ("PYTEST", "DVC_", "GIT_", "MAKE", "MFLAGS")  # what a test run adds to the environment of its commands
 
 torch.set_num_threads(1)  # the suite runs on as many processes as there are cores
 

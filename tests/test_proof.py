@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import ROOT, TINY
+from tests.conftest import FOREIGN, ROOT, TINY
 
 pytestmark = pytest.mark.proof
 Clone = Callable[[str, str], Path]
@@ -38,7 +38,7 @@ def clone(tmp_path: Path) -> Clone:
 
 
 def start(folder: Path, *command: str) -> subprocess.Popen[str]:
-    environment = {name: value for name, value in os.environ.items() if not name.startswith(("PYTEST", "DVC_", "GIT_"))}
+    environment = {name: value for name, value in os.environ.items() if not name.startswith(FOREIGN)}
     environment |= {"PATH": f"{ROOT}/.venv/bin:{os.environ['PATH']}", "OMP_NUM_THREADS": "1"}
     return subprocess.Popen(
         command,

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tests.conftest import ROOT, TINY
+from tests.conftest import FOREIGN, ROOT, TINY
 
 README = (ROOT / "README.md").read_text()
 COMMANDS = [block.strip() for block in re.findall(r"```bash\n(.*?)```", README, flags=re.DOTALL)]
@@ -62,7 +62,7 @@ def lenses(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def shell(clone: Path, lenses: Path) -> Iterator[Shell]:
     """Runs a command in the clone, as the README's reader would, and gives what it printed."""
     identity = {f"GIT_{who}_{what}": "a@b" for who in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")}
-    inherited = {name: value for name, value in os.environ.items() if not name.startswith(("PYTEST", "DVC_", "GIT_"))}
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith(FOREIGN)}
     environment = inherited | identity | {"LENSES": str(lenses), "OMP_NUM_THREADS": "1"}
 
     def run(command: str) -> str:
