@@ -17,7 +17,7 @@ test: .venv/.ok
 	pytest -n 2
 
 proof: test
-	pytest -m proof
+	pytest -m proof -n 2 --dist=load
 
 # The stamp is written last: an interrupted set-up is begun anew. Where the Python at hand already drives a GPU with its
 # own torch, that torch is kept; elsewhere the lock file's is installed from whatever index pip is configured to use.
