@@ -56,7 +56,7 @@ def map_names(recipe: Options, bands: int) -> list[str]:
 def needs(maps: Options, vectors: Options) -> set[str]:
     """What the features of a recipe ask to know about the observation."""
     chosen = [MAPS[name] for name in maps] + [VECTORS[name] for name in vectors]
-    return {p.name for feature in chosen for p in _parameters(feature) if p.default is Parameter.empty}
+    return {need for feature in chosen for need in _needs(feature)}
 
 
 def check(maps: Options, vectors: Options) -> None:
@@ -77,6 +77,11 @@ def _parameters(feature: Callable[..., Any]) -> list[Parameter]:
     return rest
 
 
+def _needs(feature: Callable[..., Any]) -> list[str]:
+    """The names of its parameters that have no default."""
+    return [p.name for p in _parameters(feature) if p.default is Parameter.empty]
+
+
 def _supplied(feature: Callable[..., Any], observation: Mapping[str, float]) -> dict[str, float]:
     """What a feature asks to know about the observation, out of what there is."""
-    return {p.name: observation[p.name] for p in _parameters(feature) if p.default is Parameter.empty}
+    return {need: observation[need] for need in _needs(feature)}

@@ -1,6 +1,7 @@
 """Fixtures that several rooms share."""
 
 import os
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -45,6 +46,16 @@ def tiny(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def section() -> Callable[..., Any]:
     """A section of the miniature params.yaml, with overrides."""
     return lambda key, *overrides: params.read(overrides, key, path=TINY)
+
+
+def environment(**more: str) -> dict[str, str]:
+    """The environment of a command that a test runs: a user's, on one thread."""
+    return {k: v for k, v in os.environ.items() if not k.startswith(FOREIGN)} | {"OMP_NUM_THREADS": "1"} | more
+
+
+def ran(output: str) -> set[str]:
+    """The stages that `dvc repro` or `dvc exp run` says it ran."""
+    return set(re.findall(r"Running stage '([^']+)'", output))
 
 
 def yaml(path: Path) -> Any:

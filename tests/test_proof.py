@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import FOREIGN, ROOT, TINY
+from tests.conftest import ROOT, TINY, environment, ran
 
 pytestmark = pytest.mark.proof
 Clone = Callable[[str, str], Path]
@@ -38,12 +38,10 @@ def clone(tmp_path: Path) -> Clone:
 
 
 def start(folder: Path, *command: str) -> subprocess.Popen[str]:
-    environment = {name: value for name, value in os.environ.items() if not name.startswith(FOREIGN)}
-    environment |= {"PATH": f"{ROOT}/.venv/bin:{os.environ['PATH']}", "OMP_NUM_THREADS": "1"}
     return subprocess.Popen(
         command,
         cwd=folder,
-        env=environment,
+        env=environment(PATH=f"{ROOT}/.venv/bin:{os.environ['PATH']}"),
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
@@ -56,10 +54,6 @@ def run(folder: Path, *command: str) -> str:
     output, _ = process.communicate()
     assert process.returncode == 0, output
     return output
-
-
-def ran(output: str) -> set[str]:
-    return set(re.findall(r"Running stage '([^']+)'", output))
 
 
 def kill_when(folder: Path, line: str) -> str:

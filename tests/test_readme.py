@@ -1,7 +1,6 @@
 """The README: its table is the committed verdict, and its commands run as written."""
 
 import json
-import os
 import re
 import shutil
 import subprocess
@@ -12,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tests.conftest import FOREIGN, ROOT, TINY
+from tests.conftest import ROOT, TINY, environment, ran
 
 README = (ROOT / "README.md").read_text()
 COMMANDS = [block.strip() for block in re.findall(r"```bash\n(.*?)```", README, flags=re.DOTALL)]
@@ -62,21 +61,16 @@ def lenses(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def shell(clone: Path, lenses: Path) -> Iterator[Shell]:
     """Runs a command in the clone, as the README's reader would, and gives what it printed."""
     identity = {f"GIT_{who}_{what}": "a@b" for who in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")}
-    inherited = {name: value for name, value in os.environ.items() if not name.startswith(FOREIGN)}
-    environment = inherited | identity | {"LENSES": str(lenses), "OMP_NUM_THREADS": "1"}
+    variables = environment(LENSES=str(lenses), **identity)
 
     def run(command: str) -> str:
         script = f"set -e; source .venv/bin/activate\n{command}"
-        done = subprocess.run(["bash", "-c", script], cwd=clone, env=environment, capture_output=True, text=True)
+        done = subprocess.run(["bash", "-c", script], cwd=clone, env=variables, capture_output=True, text=True)
         assert done.returncode == 0, f"{command}\n{done.stdout}\n{done.stderr}"
         return done.stdout + done.stderr
 
     yield run
     run("dvc queue stop --kill")
-
-
-def ran(output: str) -> set[str]:
-    return set(re.findall(r"Running stage '([^']+)'", output))
 
 
 def check_repro(clone: Path, shell: Shell, output: str) -> None:
