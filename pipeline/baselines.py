@@ -7,7 +7,6 @@ gradient-boosted tree on the input's vector features; an input without vectors h
 """
 
 from collections.abc import Iterable
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -16,13 +15,14 @@ from sklearn.ensemble import HistGradientBoostingRegressor
 
 from pipeline import params, tables
 from pipeline.command import run
+from pipeline.places import place
 from pipeline.store import Store
 
 
 def baselines(prepared: str, target: str, overrides: Iterable[str] = ()) -> None:
     """Fit the baselines on the training rows of the input `prepared` and write their predictions, by `model`."""
     chosen = params.read(overrides, "baselines")
-    fit = Store(Path(prepared) / "fit.zarr")
+    fit = Store(place(prepared) / "fit.zarr")
     predicted = [tables.predicted(prepared, _constant).assign(model="constant")]
     if "vectors" in fit:
         trees = _trees(fit, chosen)

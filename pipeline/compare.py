@@ -12,17 +12,18 @@ import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from itertools import product
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 from jaxtyping import Float
 
-from pipeline import atomic, params, tables
+from pipeline import atomic, findings, params, tables
 from pipeline.command import run
 from pipeline.errors import InputError
+from pipeline.findings import Finding
 from pipeline.params import Compare
+from pipeline.places import Place, place
 
 CONTROL = "raw"
 METRICS = ("mae", "rmse", "r2")
@@ -48,15 +49,24 @@ class Cell:
 
 
 def compare(
-    predictions: str, baselines: str, metrics: str, verdict: str, by_bin: str, overrides: Iterable[str] = ()
+    predictions: str,
+    baselines: str,
+    audit: str,
+    metrics: str,
+    verdict: str,
+    by_bin: str,
+    overrides: Iterable[str] = (),
 ) -> None:
-    """Read the runs that params.yaml names and write the metrics, the verdict and the error by bin."""
+    """Read the runs that params.yaml names and write the metrics, the verdict and the error by bin.
+
+    What the audit warned of, and what it was told to accept, stands at the top of the verdict.
+    """
     inputs, backbones, sizes, seeds, chosen = params.read(
         overrides, "train.inputs", "train.backbones", "train.sizes", "train.seeds", "compare"
     )
     keys = list(product(inputs, backbones, map(str, sizes)))
-    cells = [cell for key in keys for cell in _cells(Path(predictions), *key, seeds)]
-    plain = {name: tables.read(Path(baselines) / f"{name}.parquet", role="test") for name in inputs}
+    cells = [cell for key in keys for cell in _cells(place(predictions), *key, seeds)]
+    plain = {name: tables.read(place(baselines) / f"{name}.parquet", role="test") for name in inputs}
     found = {
         "constant": _baseline(plain[inputs[0]], "constant"),
         "tree": {name: _baseline(table, "tree") for name, table in plain.items() if "tree" in set(table["model"])},
@@ -64,7 +74,8 @@ def compare(
         "difference": nested({_key(a): difference(a, b, chosen) for a, b in contrasts(cells)}),
     }
     binned = pd.concat([error_by_bin(cell, chosen.bins) for cell in cells], ignore_index=True)
-    said = markdown(found, len(cells[0].id), len(seeds), chosen.confidence)
+    units = tables.units(plain[inputs[0]])
+    said = cautions(findings.read(audit)) + markdown(found, units, len(cells[0].id), len(seeds), chosen.confidence)
     atomic.write(metrics, json.dumps(found, indent=1) + "\n")
     atomic.write(verdict, said)
     atomic.write(by_bin, binned.to_csv(index=False, float_format="%.6g"))
@@ -163,7 +174,7 @@ def _key(cell: Cell) -> tuple[str, ...]:
     return cell.input, cell.backbone, cell.size, cell.target
 
 
-def _cells(folder: Path, name: str, backbone: str, size: str, seeds: list[int]) -> list[Cell]:
+def _cells(folder: Place, name: str, backbone: str, size: str, seeds: list[int]) -> list[Cell]:
     """The cells of one input, backbone and size: one a target. Every seed must answer for the same lenses."""
     runs = [tables.read(folder / f"{name}-{backbone}-{size}-{seed}.parquet", role="test") for seed in seeds]
     cells = []
@@ -188,18 +199,24 @@ def _baseline(table: pd.DataFrame, model: str) -> dict[str, dict[str, float]]:
     }
 
 
-def markdown(found: dict[str, Any], lenses: int, seeds: int, confidence: float) -> str:
-    """The verdict as tables, one pair of them a target."""
+def cautions(found: Iterable[Finding]) -> str:
+    """What is to be known of the images before any number is believed; nothing, if the audit found nothing grave."""
+    grave = [f"- `{one.code}`: {one.summary}" for one in found if one.severity != "note"]
+    return "\n".join(["Of these images the audit says:", "", *grave, "", ""]) if grave else ""
+
+
+def markdown(found: dict[str, Any], units: Mapping[str, str], lenses: int, seeds: int, confidence: float) -> str:
+    """The verdict as tables, one pair of them a target; `units` as they are printed after a metric's name."""
     lines = []
     for target in found["constant"]:
         of_seeds = f"{seeds} seeds (mean ± standard deviation over seeds)" if seeds > 1 else "1 seed"
         lines += [f"**{target}**, {lenses} test lenses, {of_seeds}", ""]
-        lines += [*_score_table(found, target), "", *_difference_table(found, target, seeds, confidence), ""]
+        lines += [*_score_table(found, target, units[target]), ""]
+        lines += [*_difference_table(found, target, units[target], seeds, confidence), ""]
     return "\n".join(lines)
 
 
-def _score_table(found: dict[str, Any], target: str) -> list[str]:
-    unit = tables.unit(target)
+def _score_table(found: dict[str, Any], target: str, unit: str) -> list[str]:
     lines = [f"| input | predictor | MAE{unit} | RMSE{unit} | R² |", "|---|---|---|---|---|"]
     lines.append(_row("none", "constant", found["constant"][target]))
     lines += [_row(name, "tree on vectors", by_target[target]) for name, by_target in found["tree"].items()]
@@ -208,11 +225,10 @@ def _score_table(found: dict[str, Any], target: str) -> list[str]:
     return lines
 
 
-def _difference_table(found: dict[str, Any], target: str, seeds: int, confidence: float) -> list[str]:
+def _difference_table(found: dict[str, Any], target: str, unit: str, seeds: int, confidence: float) -> list[str]:
     differences = list(leaves(found["difference"], target))
     if not differences:
         return [f"Nothing to compare: that takes {CONTROL} and another input."]
-    unit = tables.unit(target)
     interval = f"{unit}, {confidence:.0%} interval"
     lines = [f"| minus {CONTROL} | backbone | ΔMAE{interval} | ΔRMSE{interval} |", "|---|---|---|---|"]
     for (name, backbone, size, _), d in differences:
@@ -245,4 +261,4 @@ def _number(value: float) -> str:
 
 
 if __name__ == "__main__":
-    run(compare, "PREDICTIONS BASELINES METRICS VERDICT BY_BIN")
+    run(compare, "PREDICTIONS BASELINES AUDIT METRICS VERDICT BY_BIN")

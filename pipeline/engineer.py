@@ -4,6 +4,7 @@ python -m pipeline.engineer engineered data/images.zarr data/engineered/engineer
 """
 
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -12,12 +13,12 @@ from torch import Tensor
 
 import features
 from features import Options
-from pipeline import params, store
+from pipeline import fingerprint, params, store
 from pipeline.command import run
 from pipeline.errors import InputError
 from pipeline.store import Array, Store
 
-BLOCK = 256  # images that features see at a time: their temporaries stay in the cache
+BLOCK = 64  # images that features see at a time: larger temporaries would go back to the kernel after every use
 
 
 def engineer(name: str, source: str, target: str, overrides: Iterable[str] = ()) -> None:
@@ -30,6 +31,7 @@ def engineer(name: str, source: str, target: str, overrides: Iterable[str] = ())
         "features.power",
         "features.floor",
     )
+    how = params.read(overrides, "engine")
     maps = stretched(recipe.maps, {"transform": transform, "softening": softening, "power": power})
     _check(name, maps, recipe.vectors)
     images = Store(source)
@@ -41,18 +43,33 @@ def engineer(name: str, source: str, target: str, overrides: Iterable[str] = ())
     arrays = [Array("maps", "float32", (len(channels), height, width), ("c", "h", "w"), "", "map features")]
     if columns:
         arrays.append(Array("vectors", "float32", (len(columns),), ("k",), "", "vector features"))
-
-    def produce(start: int, stop: int) -> dict[str, np.ndarray]:
-        """Rows [start, stop), block by block."""
-        blocks = torch.from_numpy(images.read("images", start, stop)).split(BLOCK)
-        made = {"maps": _joined(features.compute_maps(block, maps, observation) for block in blocks)}
-        if columns:
-            made["vectors"] = _joined(features.compute_vectors(b, recipe.vectors, observation)[0] for b in blocks)
-        return made
-
-    described = {"channels": channels, "columns": columns, "observation": observation}
-    store.write(target, images.rows, arrays, produce, **described, recipe={"maps": maps, "vectors": recipe.vectors})
+    described = {
+        "channels": channels,
+        "columns": columns,
+        "observation": observation,
+        "recipe": {"maps": maps, "vectors": recipe.vectors},
+    }
+    made_of = fingerprint.digest(images.attributes["shards"], described, fingerprint.code(), torch.__version__)
+    rows = _Rows(images, maps, recipe.vectors, observation)
+    store.write(target, images.rows, arrays, rows, key=made_of, how=how, **described)
     print(f"engineer: {name}: channels {', '.join(channels)}; {len(columns)} vector columns")
+
+
+@dataclass(frozen=True)
+class _Rows:
+    """Rows [start, stop) of every array of the store, features computed block by block."""
+
+    images: Store
+    maps: Options
+    vectors: Options
+    observation: Mapping[str, float]
+
+    def __call__(self, start: int, stop: int) -> dict[str, np.ndarray]:
+        blocks = torch.from_numpy(self.images.read("images", start, stop)).split(BLOCK)
+        made = {"maps": _joined(features.compute_maps(block, self.maps, self.observation) for block in blocks)}
+        if self.vectors:
+            made["vectors"] = _joined(features.compute_vectors(b, self.vectors, self.observation)[0] for b in blocks)
+        return made
 
 
 def stretched(maps: Options, stretch: Mapping[str, Any]) -> dict[str, dict[str, Any]]:

@@ -10,15 +10,16 @@ the same way, and a prediction be turned back into physical units.
 
 import json
 from collections.abc import Callable, Iterable
-from pathlib import Path
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float, Int
+from jaxtyping import Float, Int, Shaped
 
-from pipeline import params, store
+from pipeline import fingerprint, params, store
 from pipeline.command import run
 from pipeline.errors import InputError
+from pipeline.places import place
 from pipeline.store import Array, Store
 
 STORES = {"fit.zarr": ("train", "validation", "calibration"), "test.zarr": ("test",)}
@@ -27,9 +28,9 @@ Scale = dict[str, list[float]]  # {"mean": [...], "std": [...]}
 
 def normalise(images: str, engineered: str, split: str, target: str, overrides: Iterable[str] = ()) -> None:
     """Fit on the training rows of the store `engineered`, and write both stores into the folder `target`."""
-    params.read(overrides)
+    how = params.read(overrides, "engine")
     labels, inputs = Store(images), Store(engineered)
-    decided = json.loads(Path(split).read_text())
+    decided = json.loads(place(split).read_text())
     if not decided["rows"] == labels.rows == inputs.rows:
         raise InputError(
             f"{split}: made for {decided['rows']} rows; {images} has {labels.rows}, {engineered} {inputs.rows}"
@@ -42,18 +43,27 @@ def normalise(images: str, engineered: str, split: str, target: str, overrides: 
         rows = np.concatenate([roles[role] for role in members])
         edges = np.cumsum([0, *(len(roles[role]) for role in members)]).tolist()
         ranges = {role: [a, b] for role, a, b in zip(members, edges[:-1], edges[1:], strict=True)}
+        described = {
+            "roles": ranges,
+            "channels": inputs.attributes["channels"],
+            "columns": inputs.attributes["columns"],
+            "targets": decided["targets"],
+            "target_units": {name: labels.attributes["target_units"][name] for name in decided["targets"]},
+            "statistics": statistics,
+        }
+        made_of = fingerprint.digest(
+            inputs.attributes["shards"], described, targets[rows], rows, fingerprint.code("pipeline/**/*.py")
+        )
         store.write(
-            Path(target) / name,
+            place(target) / name,
             len(rows),
             _arrays(inputs, len(chosen)),
-            _rows(inputs, rows, statistics, targets, ids),
-            roles=ranges,
-            channels=inputs.attributes["channels"],
-            columns=inputs.attributes["columns"],
-            targets=decided["targets"],
-            statistics=statistics,
+            _Rows(inputs, rows, statistics, targets[rows], ids[rows]),
+            key=made_of,
+            how=how,
+            **described,
         )
-        print(f"normalise: {Path(target) / name}: {ranges}")
+        print(f"normalise: {place(target) / name}: {ranges}")
 
 
 def scale(values: Float[np.ndarray, "..."], statistics: Scale, axis: int) -> Float[np.ndarray, "..."]:
@@ -78,14 +88,14 @@ def _fit(
 
 
 def _moments(inputs: Store, name: str, train: Int[np.ndarray, " n"], parts: list[str], axes: tuple[int, ...]) -> Scale:
-    """Mean and spread of an array's parts (channels or columns), shard by shard in two passes: sums of squares about
+    """Mean and spread of an array's parts (channels or columns), block by block in two passes: sums of squares about
     zero would lose the spread of a channel that sits on a pedestal."""
     wanted = np.zeros(inputs.rows, dtype=bool)
     wanted[train] = True
 
     def average(of: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:
         total, count = np.zeros(len(parts)), 0
-        for start, stop in _shards(inputs, name):
+        for start, stop in inputs.blocks():
             values = of(inputs.read(name, start, stop)[wanted[start:stop]].astype(np.float64))
             total += values.sum(axis=axes)
             count += values.size // len(parts)
@@ -103,11 +113,6 @@ def _moments(inputs: Store, name: str, train: Int[np.ndarray, " n"], parts: list
     return {"mean": mean.tolist(), "std": std.tolist()}
 
 
-def _shards(inputs: Store, name: str) -> list[tuple[int, int]]:
-    step = inputs.shard_rows(name)
-    return [(start, min(start + step, inputs.rows)) for start in range(0, inputs.rows, step)]
-
-
 def _arrays(inputs: Store, num_targets: int) -> list[Array]:
     arrays = [
         Array("maps", "float32", inputs.shape("maps")[1:], ("c", "h", "w"), "", "normalised channels"),
@@ -120,34 +125,27 @@ def _arrays(inputs: Store, num_targets: int) -> list[Array]:
     return arrays
 
 
-def _rows(
-    inputs: Store, rows: Int[np.ndarray, " m"], statistics: dict[str, Scale], targets: np.ndarray, ids: np.ndarray
-) -> Callable[[int, int], dict[str, Any]]:
-    """What `store.write` asks for the rows of a prepared store."""
+@dataclass(frozen=True)
+class _Rows:
+    """Rows [start, stop) of every array of a prepared store."""
 
-    def produce(start: int, stop: int) -> dict[str, Any]:
-        wanted = rows[start:stop]
+    inputs: Store
+    rows: Int[np.ndarray, " m"]  # of the input, in the order of this store
+    statistics: dict[str, Scale]
+    targets: Float[np.ndarray, "m t"]
+    ids: Shaped[np.ndarray, " m"]
+
+    def __call__(self, start: int, stop: int) -> dict[str, Any]:
+        wanted = self.rows[start:stop]
         made: dict[str, Any] = {
-            "target": scale(targets[wanted], statistics["target"], 1),
-            "id": ids[wanted],
+            "target": scale(self.targets[start:stop], self.statistics["target"], 1),
+            "id": self.ids[start:stop],
             "row": wanted,
         }
         for name in ("maps", "vectors"):
-            if name in statistics:
-                made[name] = scale(_gather(inputs, name, wanted), statistics[name], 1)
+            if name in self.statistics:
+                made[name] = scale(self.inputs.take(name, wanted), self.statistics[name], 1)
         return made
-
-    return produce
-
-
-def _gather(inputs: Store, name: str, wanted: Int[np.ndarray, " m"]) -> np.ndarray:
-    """Rows of an array in any order, by one pass over its shards: a shuffled read would open every chunk many times."""
-    gathered = np.empty((len(wanted), *inputs.shape(name)[1:]), dtype=np.float32)
-    for start, stop in _shards(inputs, name):
-        here = (wanted >= start) & (wanted < stop)
-        if here.any():
-            gathered[here] = inputs.read(name, start, stop)[wanted[here] - start]
-    return gathered
 
 
 if __name__ == "__main__":

@@ -41,22 +41,79 @@ class Section(BaseModel):
 
 
 class TargetSource(Section):
-    """Where a target comes from: a column of the labels, and what is done to it."""
+    """Where a target comes from: a column of the labels, its unit there, and what is done to it."""
 
     column: str
     unit: str = ""
     transform: Literal["none", "log10"] = "none"
 
 
+class Companions(Section):
+    """Files that belong to an image, beside it; `{stem}` stands for its name without the ending. "": none."""
+
+    noise: str = ""
+    psf: str = ""
+    mask: str = ""
+
+
+class Cutout(Section):
+    """A square of `size` pixels about the frame's centre, or about a position that columns of the labels give."""
+
+    size: Count
+    x: str = ""
+    y: str = ""
+    ra: str = ""
+    dec: str = ""
+
+    @model_validator(mode="after")
+    def one_position(self) -> "Cutout":
+        if (bool(self.x), bool(self.y), bool(self.ra), bool(self.dec)) not in POSITIONS:
+            raise ValueError("name the columns x and y [pixels], or ra and dec [degrees], or none for the centre")
+        return self
+
+
+POSITIONS = {(False,) * 4, (True, True, False, False), (False, False, True, True)}
+
+
+class Resample(Section):
+    """To pixels of another size, flux conserved."""
+
+    pixel_scale: Positive
+
+
+class Step(Section):
+    """One thing done to every frame."""
+
+    cutout: Cutout | None = None
+    resample: Resample | None = None
+
+    @model_validator(mode="after")
+    def one(self) -> "Step":
+        if (self.cutout is None) == (self.resample is None):
+            raise ValueError("one step is one of cutout and resample; write each as an item of its own")
+        return self
+
+
 class Ingest(Section):
-    source: Literal["simulation", "deeplense", "fits"]
+    source: Literal["simulation", "deeplense", "fits", "hdf5", "npz", "zarr", "table"]
     path: str
     pattern: str
     labels: str
     label_id: str
+    file_column: str
+    class_column: str
+    identities: Annotated[list[str], Unique]
+    dataset: str
+    hdus: Annotated[list[int | str], Unique]
+    bands: Annotated[list[Annotated[int, Field(ge=0)]], Unique]
+    companions: Companions
     pixel_scale: Positive | None
     psf_fwhm: Positive | None
     units: str
+    nan: Literal["refuse", "mask", "inpaint"]
+    prepare: list[Step]
+    noise: Literal["border", "starlet"]
+    max_quarantined: Annotated[float, Field(ge=0, le=1)]
     targets: Annotated[dict[str, TargetSource], Field(min_length=1)]
 
 
@@ -108,9 +165,19 @@ class Fractions(Section):
         return self
 
 
+class Audit(Section):
+    """What is tolerated."""
+
+    accept: Annotated[list[str], Unique]
+
+
 class Split(Section):
     targets: Names
+    scheme: Literal["holdout", "kfold", "group-out"]
     fractions: Fractions
+    folds: Annotated[int, Field(ge=2)]
+    fold: Annotated[int, Field(ge=0)]
+    held_out: Annotated[list[str], Unique]
     strata: Count
     seed: Seed
 
@@ -167,9 +234,21 @@ class Report(Section):
     lenses: Count
 
 
+class Engine(Section):
+    """How the data stages run; no byte of what they write depends on it."""
+
+    kind: Literal["serial", "processes", "dask"]
+    workers: Count
+    threads: Count
+    address: str
+    retries: Annotated[int, Field(ge=0)]
+
+
 class Params(Section):
+    engine: Engine
     ingest: Ingest
     simulation: Simulation
+    audit: Audit
     split: Split
     features: Features
     backbones: dict[str, dict[str, Any]]

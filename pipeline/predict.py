@@ -5,8 +5,8 @@
 Beside `baselines` the only stage that opens the test rows.
 """
 
+import io
 from collections.abc import Iterable
-from pathlib import Path
 
 import numpy as np
 import torch
@@ -17,6 +17,7 @@ from models.training.predict import predict as answers
 from pipeline import params, tables
 from pipeline.command import run
 from pipeline.errors import InputError
+from pipeline.places import Place, place
 from pipeline.store import Store
 
 
@@ -24,7 +25,7 @@ def predict(folder: str, prepared: str, target: str, overrides: Iterable[str] = 
     """Predict the validation, calibration and test rows of the input `prepared` with the network of a run."""
     device = params.read(overrides, "train.fit.device")
     try:
-        model = load(Path(folder) / "weights.pt").to(pick_device(device))
+        model = load(place(folder) / "weights.pt").to(pick_device(device))
     except ValueError as error:
         raise InputError(f"train.fit.device: {error}") from error
 
@@ -34,9 +35,9 @@ def predict(folder: str, prepared: str, target: str, overrides: Iterable[str] = 
     tables.write(tables.predicted(prepared, answer), target)
 
 
-def load(weights: Path) -> torch.nn.Module:
+def load(weights: Place) -> torch.nn.Module:
     """The network that a run wrote, with its weights."""
-    saved = torch.load(weights, weights_only=True)
+    saved = torch.load(io.BytesIO(weights.read_bytes()), weights_only=True)
     model = models.build(saved["backbone"], saved["in_channels"], saved["num_targets"], **saved["options"])
     model.load_state_dict(saved["state_dict"])
     return model

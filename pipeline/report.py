@@ -63,11 +63,12 @@ def report(
     store, decided = Store(images), json.loads(Path(split).read_text())
     rows = spread_out(store, decided, chosen.lenses)
     stores = {name: Store(Path(engineered) / f"{name}.zarr") for name in inputs}
+    units = tables.units(scatter)
     with plt.rc_context(STYLE):
         drawn = {"learning": draw_learning(learning), "gallery": draw_gallery(store, stores, rows)}
         for name in scatter["target"].unique():
             drawn[f"scatter_{name}"] = draw_scatter(scatter[scatter["target"] == name], name)
-            drawn[f"error_by_bin_{name}"] = draw_bins(bins[bins["target"] == name], name)
+            drawn[f"error_by_bin_{name}"] = draw_bins(bins[bins["target"] == name], name, units[name])
         for name, figure in drawn.items():
             _save(figure, folder / "figures" / f"{name}.png")
     print(f"report: {len(drawn)} figures in {folder / 'figures'}")
@@ -94,7 +95,7 @@ def draw_scatter(table: pd.DataFrame, target: str) -> Figure:
     return figure
 
 
-def draw_bins(table: pd.DataFrame, target: str) -> Figure:
+def draw_bins(table: pd.DataFrame, target: str, unit: str) -> Figure:
     """Mean absolute error by bin of the truth; the bars are standard deviations over seeds."""
     figure, axis = plt.subplots(figsize=(6, 3.6))
     runs = table["run"].unique()
@@ -111,7 +112,7 @@ def draw_bins(table: pd.DataFrame, target: str) -> Figure:
             capsize=2,
             label=label(name),
         )
-    axis.set(xlabel=f"true {target}", ylabel=f"mean absolute error{tables.unit(target)}")
+    axis.set(xlabel=f"true {target}", ylabel=f"mean absolute error{unit}")
     axis.set_ylim(bottom=0)
     axis.legend(fontsize=8)
     return figure
@@ -142,8 +143,8 @@ def label(run: str) -> str:
 def draw_gallery(images: Store, inputs: dict[str, Store], rows: Int[np.ndarray, " m"]) -> Figure:
     """Lenses down, channels across: what each network is shown. A channel has one grey scale for all lenses."""
     names = [f"{name}\n{channel}" for name, store in inputs.items() for channel in store.attributes["channels"]]
-    shown = np.concatenate([_rows(store, "maps", rows) for store in inputs.values()], axis=1)  # (m, c, h, w)
-    labels = _rows(images, "targets", rows)
+    shown = np.concatenate([store.take("maps", rows) for store in inputs.values()], axis=1)  # (m, c, h, w)
+    labels = images.take("targets", rows)
     figure, axes = plt.subplots(*shown.shape[:2], figsize=(1.5 * shown.shape[1], 1.55 * len(rows)), squeeze=False)
     for column, name in enumerate(names):
         low, high = np.percentile(shown[:, column], (0.5, 99.8))
@@ -168,10 +169,6 @@ def spread_out(images: Store, decided: dict, count: int) -> Int[np.ndarray, " m"
     return order[np.linspace(0, len(order) - 1, min(count, len(order))).astype(int)]
 
 
-def _rows(store: Store, name: str, rows: Int[np.ndarray, " m"]) -> np.ndarray:
-    return np.concatenate([store.read(name, row, row + 1) for row in rows.tolist()])
-
-
 def _scatter(folder: Path, cells: list[str], seeds: list[int]) -> pd.DataFrame:
     """Truth and mean prediction over seeds of the test lenses of each run, thinned to what can be seen."""
     parts = []
@@ -179,7 +176,7 @@ def _scatter(folder: Path, cells: list[str], seeds: list[int]) -> pd.DataFrame:
         runs = [tables.read(folder / f"{cell}-{seed}.parquet", role="test") for seed in seeds]
         mean = runs[0].assign(run=cell, prediction=np.mean([table["prediction"] for table in runs], axis=0))
         parts.append(mean.iloc[:: 1 + len(mean) // SHOWN])
-    return pd.concat(parts, ignore_index=True)[["run", "target", "id", "truth", "prediction"]]
+    return pd.concat(parts, ignore_index=True)[["run", "target", "unit", "id", "truth", "prediction"]]
 
 
 def _learning(folder: Path, cells: list[str], seeds: list[int]) -> pd.DataFrame:

@@ -1,10 +1,10 @@
 """Prediction tables: what `predict` and `baselines` write and `compare` reads, as Parquet.
 
-One line a row and target, in the target's own units. Columns: role, id, target, truth, prediction, spread.
+One line a row and target, in the target's own unit. Columns: role, id, target, unit, truth, prediction, spread.
 """
 
+import io
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,16 +13,17 @@ from jaxtyping import Float
 
 from pipeline import atomic
 from pipeline.errors import InputError
+from pipeline.places import Place, place
 from pipeline.store import Store
 
 STORE_OF_ROLE = {"validation": "fit.zarr", "calibration": "fit.zarr", "test": "test.zarr"}
 
 
-def predicted(prepared: str | Path, answer: Callable[[Store, int, int], Float[np.ndarray, "n t"]]) -> pd.DataFrame:
+def predicted(prepared: str | Place, answer: Callable[[Store, int, int], Float[np.ndarray, "n t"]]) -> pd.DataFrame:
     """The table of a prepared input: `answer(store, start, stop)` gives normalised predictions of those rows."""
     parts = []
     for role, name in STORE_OF_ROLE.items():
-        store = Store(Path(prepared) / name)
+        store = Store(place(prepared) / name)
         parts.append(_role(store, role, answer(store, *store.attributes["roles"][role])))
     return _with_spread(pd.concat(parts, ignore_index=True))
 
@@ -38,10 +39,10 @@ def _role(store: Store, role: str, normalised: Float[np.ndarray, "n t"]) -> pd.D
     scale = store.attributes["statistics"]["target"]
     truth, found = physical(store.read("target", start, stop), scale), physical(normalised, scale)
     ids = store.read("id", start, stop)
-    targets = store.attributes["targets"]
+    units = store.attributes["target_units"]
     parts = [
-        pd.DataFrame({"role": role, "id": ids, "target": name, "truth": truth[:, i], "prediction": found[:, i]})
-        for i, name in enumerate(targets)
+        pd.DataFrame({"role": role, "id": ids, "target": name, "unit": units[name], "truth": true, "prediction": said})
+        for name, true, said in zip(store.attributes["targets"], truth.T, found.T, strict=True)
     ]
     return pd.concat(parts, ignore_index=True)
 
@@ -56,23 +57,28 @@ def _with_spread(table: pd.DataFrame) -> pd.DataFrame:
     return table.assign(spread=table["target"].map(squares.groupby(calibration["target"]).mean() ** 0.5))
 
 
-def unit(target: str) -> str:
-    """What errors of a target are measured in, as it is printed after a metric's name."""
-    return " [dex]" if target.startswith("log10_") else ""
+def units(table: pd.DataFrame) -> dict[str, str]:
+    """What errors of each target are measured in, as it is printed after a metric's name: those of dex(eV) in dex."""
+    declared = table.drop_duplicates("target")
+    return {name: _printed(unit) for name, unit in zip(declared["target"], declared["unit"], strict=True)}
 
 
-def write(table: pd.DataFrame, path: str | Path) -> None:
+def _printed(unit: str) -> str:
+    return f" [{'dex' if unit.startswith('dex(') else unit}]" if unit else ""
+
+
+def write(table: pd.DataFrame, path: str | Place) -> None:
     """Write a table whole or not at all."""
     atomic.write(path, table.to_parquet(index=False))
 
 
-def read(path: str | Path, **where: Any) -> pd.DataFrame:
+def read(path: str | Place, **where: Any) -> pd.DataFrame:
     """The lines of a table whose columns have the given values."""
-    path = Path(path)
+    path = place(path)
     if not path.is_file():
         raise InputError(f"{path}: these predictions are missing; run the stage that writes them (dvc repro)")
     try:
-        table = pd.read_parquet(path)
+        table = pd.read_parquet(io.BytesIO(path.read_bytes()))
     except (ValueError, OSError) as error:
         raise InputError(f"{path}: not a readable table of predictions ({error}); run its stage again") from error
     for column, value in where.items():

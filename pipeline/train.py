@@ -10,7 +10,6 @@ While it trains, a checkpoint lies beside that folder. It carries the fingerprin
 its last epoch, a run of anything else starts over.
 """
 
-import hashlib
 import io
 import json
 import resource
@@ -18,7 +17,6 @@ import sys
 import time
 from collections.abc import Iterable
 from dataclasses import asdict
-from pathlib import Path
 from typing import Any
 
 import pandas as pd
@@ -28,10 +26,11 @@ from tqdm import tqdm
 
 import models
 from models.training.loop import Epoch, Settings, State, fit, hardware
-from pipeline import atomic, params
+from pipeline import atomic, fingerprint, params
 from pipeline.command import run
 from pipeline.errors import InputError
 from pipeline.params import plain
+from pipeline.places import Place, place
 from pipeline.store import Store
 
 CODE = ("pipeline/train.py", "models/blocks.py", "models/timm_cpu.py", "models/training/*.py")
@@ -42,12 +41,13 @@ def train(
 ) -> None:
     """Fit `backbone` on the store `source`, write the run to the folder `target`, and what it cost to `clock`."""
     settings, options = params.read(overrides, "train.fit", f"backbones.{backbone}")
-    name, store = Path(target).name, Store(source)
+    folder, store = place(target), Store(source)
+    name = folder.name
     rows, validation = rows_of(store, "train", size), rows_of(store, "validation")
     _check(settings, rows[0])
     torch.manual_seed(int(seed))
     model = _build(backbone, options, store)
-    fingerprint = {
+    made_of = {
         "backbone": backbone,
         "options": options,
         "fit": plain(settings),
@@ -56,11 +56,11 @@ def train(
         "size": size,
         "seed": int(seed),
         "data": store.attributes["shards"],
-        "code": _code(backbone),
+        "code": fingerprint.code(*CODE, f"models/{backbone}.py"),
     }
-    checkpoint = Path(target).with_name(f".{name}.checkpoint")
-    resume = _resumed(checkpoint, fingerprint)
-    watcher = _Watcher(name, settings.epochs, checkpoint, fingerprint)
+    checkpoint = folder.with_name(f".{name}.checkpoint")
+    resume = _resumed(checkpoint, made_of)
+    watcher = _Watcher(name, settings.epochs, checkpoint, made_of)
     began = time.perf_counter()
     try:
         history = fit(model, rows, validation, Settings(**plain(settings)), int(seed), resume, watcher)
@@ -69,7 +69,7 @@ def train(
     cost = _cost(time.perf_counter() - began, (len(history) - _epochs(resume)) * len(rows[0]))
     sizes = {"in_channels": rows[0].shape[1], "num_targets": rows[1].shape[1]}
     weights = {"backbone": backbone, "options": options, **sizes, "state_dict": model.cpu().state_dict()}
-    _write(Path(target), weights, history, fingerprint)
+    _write(folder, weights, history, made_of)
     atomic.write(clock, json.dumps(cost, indent=1))
     checkpoint.unlink(missing_ok=True)
 
@@ -119,8 +119,8 @@ def _cost(seconds: float, images: int) -> dict[str, float]:
 class _Watcher:
     """Shows each epoch (a bar on a terminal, a line in a log) and keeps the checkpoint."""
 
-    def __init__(self, name: str, epochs: int, checkpoint: Path, fingerprint: dict[str, Any]) -> None:
-        self.name, self.epochs, self.checkpoint, self.fingerprint = name, epochs, checkpoint, fingerprint
+    def __init__(self, name: str, epochs: int, checkpoint: Place, made_of: dict[str, Any]) -> None:
+        self.name, self.epochs, self.checkpoint, self.made_of = name, epochs, checkpoint, made_of
         self.bar = tqdm(total=epochs, desc=name, unit="epoch") if sys.stderr.isatty() else None
 
     def __call__(self, epoch: Epoch, state: State) -> None:
@@ -130,31 +130,24 @@ class _Watcher:
         else:
             self.bar.update(epoch.epoch + 1 - self.bar.n)
             self.bar.set_postfix_str(losses)
-        atomic.write(self.checkpoint, _saved({"fingerprint": json.dumps(self.fingerprint), "state": state}))
+        atomic.write(self.checkpoint, _saved({"fingerprint": json.dumps(self.made_of), "state": state}))
 
 
-def _resumed(checkpoint: Path, fingerprint: dict[str, Any]) -> State | None:
+def _resumed(checkpoint: Place, made_of: dict[str, Any]) -> State | None:
     """The state of a run that was killed, if it was a run of exactly this."""
     if not checkpoint.exists():
         return None
-    saved = torch.load(checkpoint, weights_only=True)
-    if saved["fingerprint"] != json.dumps(fingerprint):
+    saved = torch.load(io.BytesIO(checkpoint.read_bytes()), weights_only=True)
+    if saved["fingerprint"] != json.dumps(made_of):
         print(f"train: {checkpoint} belongs to other parameters, data or code; starting over")
         return None
     print(f"train: going on from {checkpoint}, epoch {len(saved['state']['history'])}")
     return saved["state"]
 
 
-def _code(backbone: str) -> dict[str, str]:
-    """SHA-256 of every file that decides what a run does."""
-    root = Path(__file__).parent.parent
-    files = sorted({file for pattern in (*CODE, f"models/{backbone}.py") for file in root.glob(pattern)})
-    return {file.relative_to(root).as_posix(): hashlib.sha256(file.read_bytes()).hexdigest() for file in files}
-
-
-def _write(target: Path, weights: dict[str, Any], history: list[Epoch], fingerprint: dict[str, Any]) -> None:
+def _write(target: Place, weights: dict[str, Any], history: list[Epoch], made_of: dict[str, Any]) -> None:
     atomic.write(target / "history.csv", pd.DataFrame([asdict(epoch) for epoch in history]).to_csv(index=False))
-    atomic.write(target / "fingerprint.json", json.dumps(fingerprint, indent=1))
+    atomic.write(target / "fingerprint.json", json.dumps(made_of, indent=1))
     atomic.write(target / "weights.pt", _saved(weights))
 
 

@@ -6,7 +6,7 @@ import pytest
 
 from pipeline import atomic
 from pipeline.errors import InputError
-from tests.test_store import files_limited_to
+from tests.store.test_store import files_limited_to
 
 
 def test_writes_text_and_bytes_and_makes_the_folders(tmp_path: Path) -> None:

@@ -34,7 +34,12 @@ def prepare(folder: Path, vectors: bool = True) -> np.ndarray:
             train = target[:300] * STD + MEAN
         nothing = generator.normal(size=(rows, 1)).astype(np.float32)
         made = {"target": target, "id": np.arange(rows).astype(str), "vectors": np.hstack([nothing, target])}
-        manifest = {"roles": roles, "targets": ["mass", "slope"], "statistics": statistics}
+        manifest = {
+            "roles": roles,
+            "targets": ["mass", "slope"],
+            "statistics": statistics,
+            "target_units": {"mass": "dex(eV)", "slope": ""},
+        }
         store.write(
             folder / name, rows, arrays, lambda a, b, made=made: {k: v[a:b] for k, v in made.items()}, **manifest
         )
@@ -96,7 +101,9 @@ def test_no_baseline_sees_the_test_rows_labels(tiny: Path) -> None:
     opened = store.Store("toy/test.zarr")
     made = {name: opened.read(name) for name in ("target", "id", "vectors")}
     made["target"] = made["target"] * 5 + 3
-    manifest = {key: value for key, value in opened.attributes.items() if key not in ("schema", "rows", "shards")}
+    manifest = {
+        key: value for key, value in opened.attributes.items() if key not in ("schema", "cuts", "arrays", "shards")
+    }
     store.write("toy/test.zarr", 100, arrays, lambda a, b: {k: v[a:b] for k, v in made.items()}, **manifest)
     baselines("toy", "after.parquet")
     before, after = pd.read_parquet("before.parquet"), pd.read_parquet("after.parquet")

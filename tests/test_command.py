@@ -24,7 +24,7 @@ def stage(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
     ],
 )
 def test_a_mistake_is_one_line_and_leaves_nothing(tiny: Path, override: str, line: str) -> None:
-    done = stage(tiny, "pipeline.ingest", "out/images.zarr", "ingest.source=fits", override)
+    done = stage(tiny, "pipeline.ingest", "out/images.zarr", "out/quarantine.csv", "ingest.source=fits", override)
     assert done.returncode == 1
     assert done.stderr.startswith(line)
     assert done.stderr.count("\n") == 1
@@ -34,12 +34,13 @@ def test_a_mistake_is_one_line_and_leaves_nothing(tiny: Path, override: str, lin
 def test_wrong_words_get_the_usage(tiny: Path) -> None:
     done = stage(tiny, "pipeline.split", "images.zarr")
     assert done.returncode == 1
-    assert done.stderr == "usage: python -m pipeline.split STORE SPLIT [section.key=value ...]\n"
+    assert done.stderr == "usage: python -m pipeline.split STORE AUDIT PAIRS SPLIT [section.key=value ...]\n"
 
 
 def test_a_run_of_more_rows_than_there_are_or_an_unknown_option_is_one_line(tiny: Path) -> None:
-    stage(tiny, "pipeline.ingest", "images.zarr")
-    stage(tiny, "pipeline.split", "images.zarr", "split.json")
+    stage(tiny, "pipeline.ingest", "images.zarr", "quarantine.csv")
+    stage(tiny, "pipeline.audit", "images.zarr", "audit.json", "audit")
+    stage(tiny, "pipeline.split", "images.zarr", "audit.json", "audit/pairs.csv", "split.json")
     stage(tiny, "pipeline.engineer", "raw", "images.zarr", "raw.zarr")
     stage(tiny, "pipeline.normalise", "images.zarr", "raw.zarr", "split.json", "raw")
     for size, override, line in (
@@ -65,7 +66,7 @@ def test_a_run_of_more_rows_than_there_are_or_an_unknown_option_is_one_line(tiny
 def test_an_unknown_feature_or_option_is_one_line(tiny: Path) -> None:
     (tiny / "lenses").mkdir()
     np.save(tiny / "lenses" / "a.npy", np.ones((24, 24)))
-    stage(tiny, "pipeline.ingest", "images.zarr", "ingest.source=deeplense", "ingest.path=lenses")
+    stage(tiny, "pipeline.ingest", "images.zarr", "q.csv", "ingest.source=deeplense", "ingest.path=lenses")
     for maps, line in (
         ("{rign: {}}", "maps: no feature 'rign'; there are pixels, intensity,"),
         ("{ring: {width: 1}}", "maps.ring: no option 'width'; there are sigma"),
@@ -83,7 +84,7 @@ def test_an_unknown_feature_or_option_is_one_line(tiny: Path) -> None:
 
 
 def test_a_missing_input_is_one_line(tiny: Path) -> None:
-    stage(tiny, "pipeline.ingest", "images.zarr")
+    stage(tiny, "pipeline.ingest", "images.zarr", "quarantine.csv")
     stage(tiny, "pipeline.engineer", "raw", "images.zarr", "raw.zarr")
     done = stage(tiny, "pipeline.normalise", "images.zarr", "raw.zarr", "split.json", "raw")
     assert done.stderr == "normalise: split.json: no such file; run the stage that writes it (dvc repro)\n"

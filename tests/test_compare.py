@@ -14,6 +14,7 @@ from sklearn.metrics import mean_absolute_error, r2_score, root_mean_squared_err
 from pipeline import compare, tables
 from pipeline.compare import Cell
 from pipeline.errors import InputError
+from pipeline.findings import finding, plain
 from pipeline.params import Compare
 
 KEYS = [
@@ -204,6 +205,9 @@ def test_leaves_undo_nested(target: str) -> None:
     assert list(found) == [key for key in KEYS if key[3] == target]
 
 
+UNITS = {"mass": " [dex]", "slope": ""}
+
+
 @pytest.fixture
 def found() -> dict[str, Any]:
     return {
@@ -215,7 +219,7 @@ def found() -> dict[str, Any]:
 
 
 def test_the_verdict_has_a_line_for_every_predictor_and_every_contrast(found: dict[str, Any]) -> None:
-    sections = compare.markdown(found, 450, 6, 0.95).split("**slope**")
+    sections = compare.markdown(found, UNITS, 450, 6, 0.95).split("**slope**")
     assert len(sections) == 2
     for text in sections:
         lines = [[part.strip() for part in line.split("|")[1:-1]] for line in text.splitlines() if "1.0000" in line]
@@ -234,12 +238,12 @@ def test_the_verdict_has_a_line_for_every_predictor_and_every_contrast(found: di
 
 def test_the_verdict_warns_of_few_seeds(found: dict[str, Any]) -> None:
     caution = "From fewer than 6 seeds no input is called better or worse"
-    assert caution in compare.markdown(found, 450, 5, 0.95)
-    assert caution not in compare.markdown(found, 450, 6, 0.95)
+    assert caution in compare.markdown(found, UNITS, 450, 5, 0.95)
+    assert caution not in compare.markdown(found, UNITS, 450, 6, 0.95)
 
 
 def test_the_verdict_says_when_there_is_nothing_to_compare(found: dict[str, Any]) -> None:
-    assert "Nothing to compare: " in compare.markdown(found | {"difference": {}}, 450, 6, 0.95)
+    assert "Nothing to compare: " in compare.markdown(found | {"difference": {}}, UNITS, 450, 6, 0.95)
 
 
 # the stage
@@ -251,7 +255,9 @@ OVERRIDES = ["train.seeds=[0, 1]", "compare.bins=3"]
 def table(prediction: np.ndarray, truth: np.ndarray, **columns: Any) -> pd.DataFrame:
     """Test lines, and calibration lines that must not count."""
     ids = [f"lens {i}" for i in range(len(truth))]
-    lines = pd.DataFrame({"id": ids, "target": "mass", "truth": truth, "prediction": prediction, "spread": 1.0})
+    lines = pd.DataFrame(
+        {"id": ids, "target": "mass", "unit": "dex(eV)", "truth": truth, "prediction": prediction, "spread": 1.0}
+    )
     return pd.concat([lines.assign(role="test"), lines.assign(role="calibration", prediction=99.0)]).assign(**columns)
 
 
@@ -263,15 +269,18 @@ def predictions(tiny: Path, generator: np.random.Generator) -> Path:
         for seed in (0, 1):
             errors = size * generator.normal(size=30)
             tables.write(table(truth + errors, truth), f"predictions/{name}-cnn-all-{seed}.parquet")
-        plain = [table(np.zeros(30), truth, model="constant")]
+        baselines = [table(np.zeros(30), truth, model="constant")]
         if name == "engineered":
-            plain.append(table(truth + 0.25, truth, model="tree"))
-        tables.write(pd.concat(plain), f"baselines/{name}.parquet")
+            baselines.append(table(truth + 0.25, truth, model="tree"))
+        tables.write(pd.concat(baselines), f"baselines/{name}.parquet")
+    grave, light = finding("noise_free", "no noise in 30 of 30 images"), finding("dtype", "float64")
+    (tiny / "audit.json").write_text(json.dumps({"findings": plain([grave, light])}))
     return tiny / "predictions"
 
 
 def run() -> dict[str, Any]:
-    compare.compare("predictions", "baselines", "out/metrics.json", "out/verdict.md", "out/by_bin.csv", OVERRIDES)
+    places = ("predictions", "baselines", "audit.json", "out/metrics.json", "out/verdict.md", "out/by_bin.csv")
+    compare.compare(*places, OVERRIDES)
     return json.loads(Path("out/metrics.json").read_text())
 
 
@@ -290,7 +299,13 @@ def test_the_stage_scores_the_test_lenses_of_every_run(predictions: Path) -> Non
     r2 = 1 - 0.25**2 / tests[0]["truth"].var(ddof=0)
     assert found["tree"] == {"engineered": {"mass": pytest.approx({"mae": 0.25, "rmse": 0.25, "r2": r2})}}
     assert found["constant"]["mass"]["mae"] == pytest.approx(tests[0]["truth"].abs().mean())
-    assert Path("out/verdict.md").read_text().count("| cnn |") == 3
+    verdict = Path("out/verdict.md").read_text()
+    assert verdict.count("| cnn |") == 3
+    assert "| MAE [dex] |" in verdict
+    assert verdict.startswith(
+        "Of these images the audit says:\n\n- `noise_free`: no noise in 30 of 30 images\n\n**mass**"
+    )
+    assert "float64" not in verdict, "a note is not worth the reader's time here"
     bins = pd.read_csv("out/by_bin.csv")
     assert bins.groupby("run")["lenses"].sum().to_dict() == {"raw-cnn-all": 30, "engineered-cnn-all": 30}
     assert len(bins) == 6

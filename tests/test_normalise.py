@@ -10,7 +10,7 @@ from sklearn.preprocessing import StandardScaler
 from pipeline import store
 from pipeline.errors import InputError
 from pipeline.normalise import normalise, scale
-from pipeline.store import Array, Store
+from pipeline.store import Array, Store, arrays
 from pipeline.tables import physical
 
 ROWS = 60
@@ -19,7 +19,7 @@ ARRAYS = {
     "input.zarr": [Array("maps", "float32", (2, 6, 6), ("c", "h", "w")), Array("vectors", "float32", (3,), ("k",))],
 }
 MANIFESTS = {
-    "images.zarr": {"target_names": ["unused", "slope", "mass"]},
+    "images.zarr": {"target_names": ["unused", "slope", "mass"], "target_units": {"slope": "", "mass": "dex(eV)"}},
     "input.zarr": {"channels": ["pixels", "pedestal"], "columns": ["first", "second", "third"]},
 }
 Values = dict[str, np.ndarray]
@@ -47,14 +47,14 @@ def roles(generator: np.random.Generator) -> dict[str, list[int]]:
 @pytest.fixture(autouse=True)
 def small_shards(monkeypatch: pytest.MonkeyPatch) -> None:
     """Shards of sixteen rows of maps."""
-    monkeypatch.setattr(store, "CHUNK_BYTES", 8 * 2 * 36 * 4)
-    monkeypatch.setattr(store, "SHARD_BYTES", 16 * 2 * 36 * 4)
+    monkeypatch.setattr(arrays, "CHUNK_BYTES", 8 * 2 * 36 * 4)
+    monkeypatch.setattr(arrays, "SHARD_BYTES", 16 * 2 * 36 * 4)
 
 
 def prepare(values: Values, roles: dict[str, list[int]], target: str = "out", rows: int = ROWS) -> dict[str, Store]:
     """Run the stage in the working folder, and open what it wrote."""
-    for name, arrays in ARRAYS.items():
-        chosen = [array for array in arrays if array.name in values]
+    for name, described in ARRAYS.items():
+        chosen = [array for array in described if array.name in values]
         manifest = MANIFESTS[name] | ({} if "vectors" in values or name == "images.zarr" else {"columns": []})
         store.write(name, ROWS, chosen, lambda a, b: {key: part[a:b] for key, part in values.items()}, **manifest)
     Path("split.json").write_text(json.dumps({"targets": ["mass", "slope"], "rows": rows, "roles": roles}))
@@ -82,7 +82,7 @@ def test_scales_as_scikit_learn_does_when_shown_the_training_rows(
     tiny: Path, values: Values, roles: dict[str, list[int]]
 ) -> None:
     stores = prepare(values, roles)
-    assert stores["fit.zarr"].shard_rows("maps") == 16  # so that sums run over several shards
+    assert stores["fit.zarr"]._cuts.shard_rows == 16  # so that sums run over several shards
     for name, source in (
         ("maps", values["maps"]),
         ("vectors", values["vectors"]),

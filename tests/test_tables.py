@@ -9,10 +9,11 @@ import pytest
 from pipeline import store, tables
 from pipeline.errors import InputError
 from pipeline.store import Array, Store
-from tests.test_store import files_limited_to
+from tests.store.test_store import files_limited_to
 
 STATISTICS = {"target": {"mean": [-23.5, 4.0], "std": [0.25, 8.0]}}
 ROLES = {"fit.zarr": {"train": [0, 4], "validation": [4, 7], "calibration": [7, 12]}, "test.zarr": {"test": [0, 5]}}
+UNITS = {"mass": "dex(eV)", "slope": ""}
 TABLE = pd.DataFrame({"role": ["test", "test", "validation"], "id": ["a", "b", "ä"], "truth": [1.0, 2.0, np.pi]})
 
 
@@ -27,7 +28,7 @@ def prepared(tmp_path: Path) -> Path:
     arrays = [Array("target", "float32", (2,), ("t",)), Array("id", "str")]
     for name, roles in ROLES.items():
         rows = max(stop for _, stop in roles.values())
-        manifest = {"roles": roles, "targets": ["mass", "slope"], "statistics": STATISTICS}
+        manifest = {"roles": roles, "targets": ["mass", "slope"], "statistics": STATISTICS, "target_units": UNITS}
         store.write(tmp_path / name, rows, arrays, produce, **manifest)
     return tmp_path
 
@@ -44,7 +45,7 @@ def answer(opened: Store, start: int, stop: int) -> np.ndarray:
 
 def test_predictions_and_truths_are_in_physical_units(prepared: Path) -> None:
     table = tables.predicted(prepared, answer)
-    assert list(table.columns) == ["role", "id", "target", "truth", "prediction", "spread"]
+    assert list(table.columns) == ["role", "id", "target", "unit", "truth", "prediction", "spread"]
     rows = [("validation", i) for i in (4, 5, 6)] + [("calibration", i) for i in range(7, 12)]
     rows += [("test", i) for i in range(5)]
     for target, physical in (("mass", lambda i: -23.5 + 0.25 * i), ("slope", lambda i: 4.0 - 16.0 * i)):

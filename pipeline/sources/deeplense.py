@@ -1,50 +1,84 @@
 """Source `deeplense`: a folder of .npy files as the public DeepLense generator writes them, read recursively.
 
-A file holds a plain 2-D array, or a pickled object array `[image, mass]`; the mass arrives as the label `mass`.
-A pickle is a program: `pipeline/sources/pickles.py` reads it without letting it do anything.
+A file holds an image (height x width, or with an axis of bands first or last), or a pickled object array
+`[image, mass]`, whose mass arrives as the label `mass`. The folder that a file lies in is its class. A pickle is a
+program: `pipeline/sources/pickles.py` reads it without letting it do anything.
 """
 
 import math
-from pathlib import Path
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
 
 import numpy as np
 
 from pipeline.errors import InputError
 from pipeline.params import Ingest
 from pipeline.sources import Source
-from pipeline.sources.files import Labels, find, open_files
+from pipeline.sources.arrays import MOST_BANDS
+from pipeline.sources.files import below, chosen_bands, fingerprint_of
+from pipeline.sources.frame import Frame
 from pipeline.sources.pickles import read_pickled
+from pipeline.sources.rows import open_rows
+
+LONGEST_HEADER = 10_000  # bytes, NumPy's own bound
 
 
 def open_source(ingest: Ingest) -> Source:
     """Every file below `ingest.path` that matches `ingest.pattern` (by default `**/*.npy`)."""
-    if ingest.labels:
-        raise InputError(f"ingest.labels: the masses of source deeplense are in its files, not in {ingest.labels!r}")
     for name, how in ingest.targets.items():
-        if how.column != "mass":
-            raise InputError(f"ingest.targets.{name}.column: the files of deeplense have 'mass', not {how.column!r}")
-    _, names = find(ingest.path, ingest.pattern or "**/*.npy")
-    return open_files(ingest, names, load)
+        if not ingest.labels and how.column != "mass":
+            raise InputError(
+                f"ingest.targets.{name}.column: the files of deeplense have 'mass', not {how.column!r}; "
+                "ingest.labels can name a table that has it"
+            )
+    root, names = below(ingest, ("**/*.npy",), Path.is_file)
+    return open_rows(ingest, names, _Load(ingest, root, names), fingerprint_of(root, names))
 
 
-def load(path: Path) -> tuple[np.ndarray, Labels]:
-    """The image of one file, in its own dtype, and its labels."""
-    try:
-        array = _array(path)
-    except Exception as error:  # headers and pickles of foreign bytes fail in every way there is
-        raise InputError(f"{path}: not a readable .npy file: {error}") from error
+@dataclass(frozen=True)
+class _Load:
+    ingest: Ingest
+    root: Path
+    names: list[str]
+
+    def __call__(self, row: int) -> Frame:
+        name = self.names[row]
+        return read_image(self.ingest, self.root / name, kind=PurePosixPath(name).parent.name)
+
+
+def read_image(ingest: Ingest, path: Path, kind: str = "") -> Frame:
+    """The image of one .npy file, in its own dtype, and its mass. Raises `InputError`."""
+    array, labels = _read(path), {}
     if array.dtype == object and array.shape == (2,):
         image, mass = array
         if not isinstance(image, np.ndarray) or not isinstance(mass, float | int | np.floating | np.integer):
             raise InputError(f"{path}: an object array must be [image, mass], not {_kinds(array)}")
-        return _image(path, image), {"mass": float(mass)}
-    return _image(path, array), {}
+        array, labels = image, {"mass": float(mass)}
+    if array.dtype.kind not in "fiu":
+        raise InputError(f"{path}: expected an image of real numbers, not {array.dtype} of shape {array.shape}")
+    bands = _bands_first(path, array.astype(array.dtype.newbyteorder("="), copy=False))
+    return Frame(image=bands[chosen_bands(ingest, path, len(bands))], labels=labels, kind=kind)
 
 
-def _image(path: Path, array: np.ndarray) -> np.ndarray:
-    if array.ndim != 2 or array.dtype.kind not in "fiu":
-        raise InputError(f"{path}: expected a 2-D array of numbers, not {array.dtype} of shape {array.shape}")
-    return array
+def _bands_first(path: Path, image: np.ndarray) -> np.ndarray:
+    size = " x ".join(map(str, image.shape))
+    if image.ndim == 4:
+        raise InputError(f"{path}: {size} is many images in one file; ingest.source: npz reads those")
+    if image.ndim == 2:
+        return image[None]
+    short = [axis for axis, side in enumerate(image.shape) if side <= MOST_BANDS]
+    if image.ndim != 3 or short not in ([0], [2]):
+        raise InputError(
+            f"{path}: {size} is not height x width, nor has it one axis of at most {MOST_BANDS} bands, first or last"
+        )
+    return image if short == [0] else np.moveaxis(image, 2, 0)
+
+
+def _read(path: Path) -> np.ndarray:
+    try:
+        return _array(path)
+    except Exception as error:  # headers and pickles of foreign bytes fail in every way there is
+        raise InputError(f"{path}: not a readable .npy file: {error}") from error
 
 
 def _array(path: Path) -> np.ndarray:
@@ -52,6 +86,8 @@ def _array(path: Path) -> np.ndarray:
     with path.open("rb") as file:
         version = np.lib.format.read_magic(file)
         header = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+        if version != (1, 0) and int.from_bytes(file.peek(4)[:4], "little") > LONGEST_HEADER:
+            raise ValueError("its header is longer than any that NumPy writes")
         shape, fortran, dtype = header(file)
         data = file.read()
     if dtype.hasobject:

@@ -7,19 +7,31 @@ that NumPy writes, check them against each other, and refuse everything else, in
 import io
 import math
 import pickle
+import pickletools
 import re
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
+MEMORY = {"PUT", "BINPUT", "LONG_BINPUT"}
+
 
 def read_pickled(data: bytes) -> np.ndarray:
     """The array that a pickle holds. Raises `pickle.UnpicklingError`, or whatever broken bytes make pickle raise."""
+    _check_sizes(data)
     found = _ArrayUnpickler(io.BytesIO(data), encoding="latin1").load()  # Python 2 wrote bytes as str
     if not isinstance(found, _Array) or found.array is None:
         raise pickle.UnpicklingError("it does not hold an array")
     return found.array
+
+
+def _check_sizes(data: bytes) -> None:
+    """Refuse what would make CPython set aside far more than the pickle is long: a huge place in its memory, a string
+    longer than what follows, or deep nesting. Only walks the opcodes."""
+    for opcode, argument, _ in pickletools.genops(data):
+        if opcode.name in MEMORY and isinstance(argument, int) and argument > len(data):
+            raise pickle.UnpicklingError(f"it remembers things under number {argument}, and has {len(data)} bytes")
 
 
 class _Array:

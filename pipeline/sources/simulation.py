@@ -8,7 +8,7 @@ from functools import partial
 
 import numpy as np
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor
 
 from pipeline.lensing import deflectors, instrument, light, populations
@@ -23,28 +23,36 @@ def open_source(simulation: Simulation) -> Source:
     return Source(
         rows=simulation.images,
         shape=(1, simulation.size, simulation.size),
-        target_names=("log10_axion_mass",),
+        target_units={"log10_axion_mass": "dex(eV)"},
         read=partial(read, simulation),
         pixel_scale=simulation.pixel_scale,
         psf_fwhm=simulation.psf_fwhm,
         units="electron / s",
         provenance={"source": "simulation", "simulation": plain(simulation)},
+        fingerprint="",  # its parameters and its code say all
     )
 
 
-def read(simulation: Simulation, start: int, stop: int) -> Lenses:
-    """Lenses start to stop of the preset, noise and all."""
-    blocks = [range(first, first + BLOCK) for first in range(start - start % BLOCK, stop, BLOCK)]
-    images, masses = zip(*(_block(simulation, block) for block in blocks), strict=True)
-    wanted = slice(start - blocks[0].start, stop - blocks[0].start)
-    sky = _sky(simulation)
+def read(simulation: Simulation, lenses: Int[np.ndarray, " n"]) -> Lenses:
+    """Those lenses of the preset, noise and all."""
+    firsts = np.unique(lenses - lenses % BLOCK)
+    images, masses = zip(*(_block(simulation, range(first, first + BLOCK)) for first in firsts.tolist()), strict=True)
+    wanted = np.searchsorted(firsts, lenses - lenses % BLOCK) * BLOCK + lenses % BLOCK
+    n, sky = len(lenses), _sky(simulation)
     rms = instrument.sky_rms(sky, simulation.exposure, simulation.read_noise)
     return Lenses(
         images=np.concatenate(images)[wanted, None],
         targets={"log10_axion_mass": np.concatenate(masses)[wanted]},
-        id=np.array([f"{simulation.preset}-{simulation.seed}-{lens:07d}" for lens in range(start, stop)]),
-        group=np.arange(start, stop, dtype=np.int64),
-        noise=np.full(stop - start, rms, dtype=np.float32),
+        id=np.array([f"{simulation.preset}-{simulation.seed}-{lens:07d}" for lens in lenses.tolist()]),
+        group=lenses.astype(np.int64),
+        noise=np.full(n, rms, dtype=np.float32),
+        observed={
+            "pixel_scale": np.full(n, simulation.pixel_scale),
+            "psf_fwhm": np.full(n, simulation.psf_fwhm),
+            "exposure": np.full(n, simulation.exposure),
+            "gain": np.full(n, 1.0),  # its images are electrons per second
+            "zero_point": np.full(n, simulation.zero_point),
+        },
     )
 
 

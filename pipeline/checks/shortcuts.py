@@ -1,0 +1,97 @@
+"""Shortcuts: how much of the label can be read without looking at the lens?
+
+A tree ensemble, cross-validated by whole groups, is given the total flux alone, the radius of the ring alone, and the
+radial profile alone. Flux and ring radius say nothing of dark matter that a telescope's zero point and the halo's mass
+would not say as well: a label that they give away is read from how the set was made. (The substructure fraction of
+DeepLense's test set is: its macro halo is fixed, and R2 of 0.4 falls to 0 with 0.05 dex of scatter in the halo mass.)
+The radial profile is a lawful source of information; it is measured, and judged by the reader.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Bool, Shaped
+
+from pipeline.checks.measured import Measured
+from pipeline.checks.values import constant
+from pipeline.findings import Finding, finding
+
+INPUTS = {"flux": "total flux", "ring_radius": "ring radius", "profile": "radial profile"}
+JUDGED = ("flux", "ring_radius")
+HIGH = 0.3  # R2, or balanced accuracy above chance: the DeepLense f_sub shortcut has 0.38
+SAMPLE = 5000  # images; R2 is then known to about 0.01
+LEAST = 60  # images with the label, and no class below LEAST_OF_CLASS; with fewer, chance alone reads 0.3
+LEAST_OF_CLASS = 10
+FOLDS = 5
+
+
+@dataclass(frozen=True)
+class Skill:
+    """What one input tells of one label: R2, or balanced accuracy from 0 (chance) to 1."""
+
+    label: str  # "class", or a target
+    source: str  # of INPUTS
+    value: float
+    images: int
+
+
+def skills(seen: Measured) -> list[Skill]:
+    """Of every target and of the class, from every input; what there is too little of is left out."""
+    usable = ~constant(seen) & np.isfinite(seen["profile"]).all(axis=1)
+    found = []
+    for name in seen.store.attributes.get("target_names", []) if "targets" in seen else []:
+        values = seen.target(name)
+        rows = _sample(usable & np.isfinite(values))
+        if len(rows) >= LEAST and np.ptp(values[rows]) > 0:
+            found += [Skill(name, key, _skill(seen, key, rows, values[rows], False), len(rows)) for key in INPUTS]
+    if "kind" in seen:
+        names, number = np.unique(seen["kind"], return_inverse=True)
+        rows = _sample(usable & (seen["kind"] != ""))
+        count = np.bincount(number[rows], minlength=len(names))
+        if len(rows) >= LEAST and (count > 0).sum() > 1 and count[count > 0].min() >= LEAST_OF_CLASS:
+            found += [Skill("class", key, _skill(seen, key, rows, number[rows], True), len(rows)) for key in INPUTS]
+    return found
+
+
+def check(found: list[Skill]) -> list[Finding]:
+    findings = []
+    for name in dict.fromkeys(skill.label for skill in found):
+        values = {skill.source: skill.value for skill in found if skill.label == name}
+        best = max(JUDGED, key=lambda source: values[source])
+        if values[best] > HIGH:
+            measure = "balanced accuracy above chance" if name == "class" else "R2"
+            said = f"{name} can be read from the {INPUTS[best]} alone: {measure} {values[best]:.2f}"
+            code = "shortcut_class" if name == "class" else "shortcut_label"
+            findings.append(finding(code, said, label=name, threshold=HIGH, **values))
+    return findings
+
+
+def _sample(which: Bool[np.ndarray, " n"]) -> Shaped[np.ndarray, " m"]:
+    rows = np.flatnonzero(which)
+    return rows if len(rows) <= SAMPLE else np.sort(np.random.default_rng(0).choice(rows, SAMPLE, replace=False))
+
+
+def _skill(
+    seen: Measured, source: str, rows: Shaped[np.ndarray, " m"], values: Shaped[np.ndarray, " m"], classes: bool
+) -> float:
+    from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor  # slow to import
+    from sklearn.metrics import balanced_accuracy_score, r2_score
+
+    inputs = seen[source][rows].reshape(len(rows), -1)
+    kind = HistGradientBoostingClassifier if classes else HistGradientBoostingRegressor
+    guesses = np.empty(len(rows), dtype=values.dtype)
+    for test in _folds(seen["group"][rows] if "group" in seen else rows):
+        model = kind(max_iter=60, learning_rate=0.1, max_leaf_nodes=15, early_stopping=False, random_state=0)
+        model.fit(inputs[~test], values[~test])
+        guesses[test] = model.predict(inputs[test])
+    if not classes:
+        return float(r2_score(values, guesses))
+    chance = 1 / len(np.unique(values))
+    return float((balanced_accuracy_score(values, guesses) - chance) / (1 - chance))
+
+
+def _folds(groups: Shaped[np.ndarray, " m"]) -> list[Bool[np.ndarray, " m"]]:
+    """Test rows of each fold: whole groups, dealt at random."""
+    names, number = np.unique(groups, return_inverse=True)
+    fold = np.random.default_rng(0).permutation(len(names)) % min(FOLDS, len(names))
+    return [fold[number] == i for i in range(min(FOLDS, len(names)))] if len(names) > 1 else []

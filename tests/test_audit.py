@@ -1,0 +1,211 @@
+"""Audit: each planted fault is found, and no other error; the public sets are called what they are."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from astropy.io import fits
+
+from pipeline import checks, findings, params
+from pipeline.audit import audit, look
+from pipeline.errors import InputError
+from pipeline.findings import KNOWN, Finding
+from pipeline.sources import OBSERVED, Source, deeplense, simulation
+from pipeline.store import Store
+from tests.checks.planted import FAULTS, Lenses, clean
+from tests.conftest import ROOT
+
+
+@pytest.fixture(scope="module")
+def lenses() -> Lenses:
+    return clean()
+
+
+def found_in(store: Store) -> list[Finding]:
+    return look(checks.measure(store))[0]
+
+
+def codes(found: list[Finding], severity: str) -> set[str]:
+    return {one.code for one in found if one.severity == severity}
+
+
+def test_nothing_is_wrong_with_clean_lenses(lenses: Lenses, tmp_path: Path) -> None:
+    assert found_in(lenses.write(tmp_path / "images.zarr")) == []
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_a_planted_fault_is_found_and_no_other_error(fault: str, lenses: Lenses, tmp_path: Path) -> None:
+    code, plant = FAULTS[fault]
+    found = found_in(plant(lenses).write(tmp_path / "images.zarr"))
+    assert code in {one.code for one in found}
+    assert codes(found, "error") <= {code}
+    assert codes(found, "warning") <= {code} | CONSEQUENCES.get(fault, set())
+
+
+CONSEQUENCES = {  # what else is then true, and no error
+    "images scaled to [0, 1]": {"noise_wrong", "pedestal", "poisson_twice"},
+    "images cast to integers": {"noise_wrong", "clipped_sky", "blank_images"},
+    "a sky folded at zero": {"shortcut_label"},
+    "no noise": set(),
+}
+
+
+def test_every_code_can_be_planted() -> None:
+    """But for notes that only say how the pixels are stored."""
+    assert set(KNOWN) - {code for code, _ in FAULTS.values()} == {"dtype", "dynamic_range"}
+
+
+def stored(source: Source, rows: int, target: Path) -> Store:
+    """The first rows of a source as `ingest` would write them, the sky rms left out."""
+    drawn = source.read(np.arange(rows))
+    columns = {
+        "images": drawn.images.astype(np.float32),
+        "targets": np.stack(list(drawn.targets.values()), axis=1),
+        "id": drawn.id.astype(str),
+        "group": drawn.group,
+        "observed": np.stack([drawn.observed.get(name, np.full(rows, np.nan)) for name in OBSERVED], axis=1),
+    }
+    if drawn.kind is not None:
+        columns["kind"] = drawn.kind.astype(str)
+    said = {"target_names": list(drawn.targets), "units": source.units, "observed": list(OBSERVED)}
+    return Lenses(columns, said).write(target)
+
+
+def test_nothing_is_wrong_with_the_embedded_default(tmp_path: Path) -> None:
+    """Faint lenses behind one macro model: all alike, and none a copy of another."""
+    default = params.read((), "simulation", path=ROOT / "params.yaml")
+    assert found_in(stored(simulation.open_source(default), 256, tmp_path / "images.zarr")) == []
+
+
+@pytest.fixture
+def public(shared_data: Path, section: Callable[..., Any], tmp_path: Path) -> Callable[[str], list[Finding]]:
+    """What the audit finds in one of DeepLense's sets."""
+
+    def find(name: str) -> list[Finding]:
+        folder = shared_data / "deeplense" / name
+        source = deeplense.open_source(section("ingest", "ingest.source=deeplense", f"ingest.path={folder}"))
+        return found_in(stored(source, source.rows, tmp_path / f"{name}.zarr"))
+
+    return find
+
+
+def test_model_two_is_noise_free(public: Callable[[str], list[Finding]]) -> None:
+    found = public("Model_II")
+    assert codes(found, "error") == set()
+    assert codes(found, "warning") == {"noise_free", "missing_labels"}
+    assert next(one for one in found if one.code == "noise_free").evidence["fraction"] == 1.0
+
+
+def test_model_one_has_its_photon_noise_twice_and_its_sky_cut(public: Callable[[str], list[Finding]]) -> None:
+    """Its photon counts are whole numbers and no error: they were not cast after their noise was drawn."""
+    found = {one.code: one for one in public("Model_I")}
+    assert codes(list(found.values()), "error") == set()
+    assert {"poisson_twice", "clipped_sky"} <= codes(list(found.values()), "warning")
+    assert found["poisson_twice"].evidence["slope"] == pytest.approx(2, abs=0.3)
+    assert found["clipped_sky"].evidence["median_fraction_of_exact_zeros"] == pytest.approx(0.43, abs=0.05)
+
+
+def test_model_two_cast_to_integers_is_an_error(public: Callable[[str], list[Finding]], tmp_path: Path) -> None:
+    """What the regression projects of 2022 did: four or five grey levels are left."""
+    public("Model_II")
+    images = Store(str(tmp_path / "Model_II.zarr")).read("images")
+    cast = Lenses({"images": np.trunc(images), "id": np.arange(len(images)).astype(str)}).write(tmp_path / "cast.zarr")
+    found = {one.code: one for one in found_in(cast)}
+    assert codes(list(found.values()), "error") == {"grey_levels"}
+    assert 3 <= found["grey_levels"].evidence["median_levels"] <= 5
+
+
+def test_real_frames_with_holes_are_audited(shared_data: Path, tmp_path: Path) -> None:
+    files = sorted((shared_data / "panstarrs").glob("*/*.fits"))
+    frames = [fits.getdata(file).astype(np.float32) for file in files]
+    frames = [frame for frame in frames if frame.shape == (120, 120)]
+    columns = {"images": np.stack(frames)[:, None], "id": np.arange(len(frames)).astype(str)}
+    found = found_in(Lenses(columns).write(tmp_path / "images.zarr"))
+    assert codes(found, "error") == {"nan_pixels"}
+
+
+@pytest.mark.parametrize("band", ["jwst/wavebands/F115W", "jwst/wavebands/F444W", "hst/slacs0946+1006"])
+def test_a_single_real_frame_is_audited(shared_data: Path, tmp_path: Path, band: str) -> None:
+    image = fits.getdata(shared_data / band / "data.fits").astype(np.float32)
+    columns = {"images": image[None, None], "id": np.array(["one"])}
+    assert codes(found_in(Lenses(columns).write(tmp_path / "images.zarr")), "error") == set()
+
+
+def test_the_stage_writes_the_card_the_pairs_and_the_figures(lenses: Lenses, tiny: Path) -> None:
+    _, plant = FAULTS["turned copies"]
+    plant(lenses).write(tiny / "images.zarr")
+    audit("images.zarr", "audit.json", "audit")
+    told = json.loads(Path("audit.json").read_text())
+    assert told["rows"] == len(lenses["images"])
+    assert [one["code"] for one in told["findings"]] == ["duplicates"]
+    pairs = pd.read_csv("audit/pairs.csv")
+    assert pairs["row_a"].tolist() == [0, 1, 2, 3, 4]
+    assert pairs["row_b"].tolist() == [300, 301, 302, 303, 304]
+    assert set(pairs["symmetry"]) == {"rot90"}
+    assert set(pairs["similarity"]) == {1.0}
+    names = {"labels", "noise", "mean_variance", "gallery", "shortcuts"}
+    assert {file.stem for file in Path("audit/figures").glob("*.png")} == names
+    assert "duplicates" in Path("audit/card.md").read_text()
+    assert pd.read_csv("audit/findings.csv")["code"].tolist() == ["duplicates"]
+
+
+def test_the_same_store_gives_the_same_bytes(lenses: Lenses, tiny: Path) -> None:
+    lenses.write(tiny / "images.zarr")
+    written = []
+    for number in (1, 2):
+        audit("images.zarr", f"{number}/audit.json", f"{number}/audit")
+        folder = Path(str(number))
+        written.append({f.relative_to(folder): f.read_bytes() for f in sorted(folder.rglob("*")) if f.is_file()})
+    assert written[0] == written[1]
+
+
+def test_the_shards_are_read_in_blocks(lenses: Lenses, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """And what is measured does not depend on where they are cut."""
+    store = lenses.write(tmp_path / "images.zarr")
+    whole = checks.measure(store).numbers
+    monkeypatch.setattr(
+        Store, "blocks", lambda store: ((a, min(a + 100, store.rows)) for a in range(0, store.rows, 100))
+    )
+    pieces = checks.measure(store).numbers
+    for name, values in whole.items():
+        np.testing.assert_allclose(pieces[name], values, rtol=1e-9, atol=1e-9, err_msg=name)
+
+
+def test_masked_pixels_are_not_judged(lenses: Lenses, tmp_path: Path) -> None:
+    """`ingest.nan: mask` puts zeros where nothing was measured: no blank sky, no saturation, no NaN."""
+    images, mask = lenses["images"].copy(), np.zeros(lenses["images"].shape, dtype=bool)
+    mask[:, :, :, 40:] = True
+    images[mask] = np.nan
+    assert found_in(lenses.but(images=images, mask=mask).write(tmp_path / "images.zarr")) == []
+
+
+def test_a_mistake_in_params_stops_the_audit(tiny: Path) -> None:
+    with pytest.raises(InputError, match=r"^audit\.acept"):
+        audit("images.zarr", "audit.json", "audit", overrides=["audit.acept=[]"])
+
+
+def test_a_store_that_cannot_be_read_is_an_error(tiny: Path) -> None:
+    with pytest.raises(InputError, match=r"^images\.zarr: no store here"):
+        audit("images.zarr", "audit.json", "audit")
+
+
+def test_split_reads_what_the_audit_wrote(tmp_path: Path) -> None:
+    bad, odd = findings.finding("duplicates", "two", pairs=1), findings.finding("noise_free", "all", images=3)
+    (tmp_path / "audit.json").write_text(json.dumps({"findings": findings.plain([bad, odd])}))
+    read = findings.read(tmp_path / "audit.json")
+    assert read == [bad, odd]
+    assert findings.refused(read, []) == [bad]
+    assert findings.refused(read, ["duplicates"]) == []
+    with pytest.raises(InputError, match=r"^audit\.accept: the audit knows no 'duplicate'; it finds .*duplicates"):
+        findings.refused(read, ["duplicate"])
+
+
+@pytest.mark.parametrize("text", ["", "[]", "{}", '{"findings": [{"code": "duplicates"}]}'])
+def test_what_is_no_audit_is_refused(tmp_path: Path, text: str) -> None:
+    (tmp_path / "audit.json").write_text(text)
+    with pytest.raises(InputError, match=r"audit\.json: not what python -m pipeline\.audit writes"):
+        findings.read(tmp_path / "audit.json")
