@@ -30,16 +30,18 @@ def open_rows(
     fingerprint: str,
     units: str = "",
     identities: Shaped[np.ndarray, "n i"] | None = None,
+    labels: Labels | None = None,
 ) -> Source:
     """A source of which `ids[i]` names row i and `load(i)` gives its frame, or raises `InputError`.
 
     `load` must be picklable. Labels come from the table `ingest.labels`, and where that says nothing from the frame;
-    `identities` are those that the files themselves hold. The first row that can be read decides the shape of all.
+    `identities` are those that the files themselves hold; `labels`, if it has been joined already. The first row that can be read decides the shape of all.
     """
     for name, how in ingest.targets.items():
         check_unit(name, how)
     _check_unique(ids)
-    labels = join(ingest, ids) if ingest.labels else Labels()
+    if labels is None:
+        labels = join(ingest, ids) if ingest.labels else Labels()
     if identities is None:
         identities = _identities(ingest, labels, len(ids))
     groups = _groups(ids, identities)

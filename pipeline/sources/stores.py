@@ -46,7 +46,7 @@ def open_store(ingest: Ingest, folder: Path) -> Source:
         observed=said["observed"],
     )
     chosen, units = ingest.model_copy(update=known), said["units"]
-    source = open_rows(chosen, ids, rows.load, labels, rows.version, units, identities)
+    source = open_rows(chosen, ids, rows.load, rows.version, units, identities, labels)
     return source if ingest.identities else grouped(source, store.read(GROUP))
 
 
