@@ -12,6 +12,7 @@ import torch
 from ruamel.yaml import YAML
 
 from pipeline import params
+from pipeline.errors import InputError, Refused
 
 ROOT = Path(__file__).parent.parent
 TINY = ROOT / "tests" / "tiny.yaml"
@@ -60,3 +61,14 @@ def ran(output: str) -> set[str]:
 
 def yaml(path: Path) -> Any:
     return YAML(typ="safe").load(path.read_text())
+
+
+def complaint(work: Callable[[], object]) -> str:
+    """What a user is told when a source cannot be opened, or when rows of it are refused."""
+    try:
+        work()
+    except InputError as error:
+        return str(error)
+    except Refused as error:
+        return "; ".join(f"{name}: {reason}" for name, reason in error.reasons.values())
+    pytest.fail("nothing was refused")

@@ -50,7 +50,7 @@ CONSEQUENCES = {  # what else is then true, and no error
     "images scaled to [0, 1]": {"noise_wrong", "pedestal", "poisson_twice"},
     "images cast to integers": {"noise_wrong", "clipped_sky", "blank_images"},
     "a sky folded at zero": {"shortcut_label"},
-    "no noise": set(),
+    "pixels that are NaN": {"blank_images"},
 }
 
 
@@ -110,12 +110,12 @@ def test_model_one_has_its_photon_noise_twice_and_its_sky_cut(public: Callable[[
 
 
 def test_model_two_cast_to_integers_is_an_error(public: Callable[[str], list[Finding]], tmp_path: Path) -> None:
-    """What the regression projects of 2022 did: four or five grey levels are left."""
+    """What the regression projects of 2022 did: four or five grey levels are left, and some lenses become one image."""
     public("Model_II")
     images = Store(str(tmp_path / "Model_II.zarr")).read("images")
     cast = Lenses({"images": np.trunc(images), "id": np.arange(len(images)).astype(str)}).write(tmp_path / "cast.zarr")
     found = {one.code: one for one in found_in(cast)}
-    assert codes(list(found.values()), "error") == {"grey_levels"}
+    assert codes(list(found.values()), "error") == {"grey_levels", "duplicates"}
     assert 3 <= found["grey_levels"].evidence["median_levels"] <= 5
 
 
@@ -171,8 +171,8 @@ def test_the_shards_are_read_in_blocks(lenses: Lenses, tmp_path: Path, monkeypat
         Store, "blocks", lambda store: ((a, min(a + 100, store.rows)) for a in range(0, store.rows, 100))
     )
     pieces = checks.measure(store).numbers
-    for name, values in whole.items():
-        np.testing.assert_allclose(pieces[name], values, rtol=1e-9, atol=1e-9, err_msg=name)
+    for name in whole.keys() - checks.COLUMNS:
+        np.testing.assert_allclose(pieces[name], whole[name], rtol=1e-9, atol=1e-9, err_msg=name)
 
 
 def test_masked_pixels_are_not_judged(lenses: Lenses, tmp_path: Path) -> None:

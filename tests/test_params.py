@@ -47,7 +47,7 @@ def test_overrides_are_read_and_checked_like_the_file() -> None:
         ("features.transform=lgo", r"^features\.transform: 'lgo' .*'linear', 'sqrt', 'power', 'log' or 'arcsinh'"),
         ("features.tranform=log", r"^features\.tranform: no such parameter.* transform, softening"),
         ("feature.transform=log", r"^feature\.transform: no such parameter"),
-        ("ingest.source=hdf5", r"^ingest\.source: 'hdf5' .*'simulation', 'deeplense' or 'fits'"),
+        ("ingest.source=sdss", r"^ingest\.source: 'sdss' .*'simulation', 'deeplense', 'fits', 'hdf5'"),
         ("split.fractions.train=0.9", r"^split\.fractions: .*add up to 1"),
         ("train.backbones=[vit]", r"^train\.backbones: no backbone 'vit'; there are cnn, resnet"),
         ("train.seeds=[0, 1, 0]", r"^train\.seeds: 0 is there twice"),
@@ -70,7 +70,7 @@ def test_refuses_by_name(override: str, message: str) -> None:
     ("edit", "message"),
     [
         (lambda text: text.replace("  seed: 0\n\nfeatures", "\nfeatures"), r"^split\.seed: missing from"),
-        (lambda text: text + "\nextra: 1\n", r"^extra: no such parameter; there are ingest, simulation, split"),
+        (lambda text: text + "\nextra: 1\n", r"^extra: no such parameter; there are engine, ingest, simulation, audit"),
         (lambda text: text.replace("ingest:", "ingest: ["), r"not YAML"),
         (lambda text: "3", r"expected sections"),
     ],

@@ -29,6 +29,7 @@ CHANCE = 3.0  # standard deviations of chi-square: of 300 pairs one is missed
 NOISE_ERROR = 0.2  # of the variance: the rms of a border is known to a few per cent, the photon slope to ten
 HIDDEN = 0.01  # of the squared light, that noise may hide in an image that is judged: a tenth of its light
 AROUND = 4.0  # times what noise allows, in squared distance: nobody may be this near and not a copy
+LINKS = 4  # earlier copies that each is paired with: many copies of one lens are not a square of pairs
 BLOCK = 2048  # rows of the table of pairs that are looked at together
 PIXELS = 2**22  # of the images compared pixel by pixel, likewise
 
@@ -62,8 +63,12 @@ class Compared:
 
 def pairs(seen: Measured, wanted: Bool[np.ndarray, " n"]) -> Iterator[Pair]:
     """Pairs of wanted rows that show one lens."""
+    lit = (seen["thumbnail"] != 0).any(axis=(1, 2))
+    rows = np.flatnonzero(wanted & lit & ~constant(seen) & ~seen["coarse"])
+    if len(rows) < 2:
+        return
     growth = _photon_growth(seen)
-    compared = _compared(seen, growth, wanted)
+    compared = _compared(seen, growth, rows)
     if len(compared.rows) < 2:
         return
     for name, (a, b) in _candidates(compared).items():
@@ -78,14 +83,12 @@ def _photon_growth(seen: Measured) -> Float[np.ndarray, " n"]:
     return np.where(np.isfinite(unit) & ~seen["noise_free"], growth / np.where(np.isfinite(unit), unit, 1.0), 0.0)
 
 
-def _compared(seen: Measured, growth: Float[np.ndarray, " n"], wanted: Bool[np.ndarray, " n"]) -> Compared:
-    """The images that can be judged."""
+def _compared(seen: Measured, growth: Float[np.ndarray, " n"], rows: Int[np.ndarray, " m"]) -> Compared:
+    """Those of some images that can be judged."""
     shape = seen["thumbnail"].shape[1:]
     pixels = np.prod([_bins(size)[1] for size in seen.store.shape("images")[2:]])
-    light = seen["thumbnail"].reshape(seen.rows, -1).astype(np.float64)
-    total = (light**2).sum(axis=1)
-    rows = np.flatnonzero(wanted & (total > 0) & ~constant(seen) & ~seen["coarse"])
-    light, total = light[rows], total[rows, None]
+    light = seen["thumbnail"][rows].reshape(len(rows), -1).astype(np.float64)
+    total = (light**2).sum(axis=1, keepdims=True)
     variance = (seen["rms"][rows, None] ** 2 + growth[rows, None] * light.clip(0)) / pixels / total + ROUNDING**2
     light /= np.sqrt(total)
     axes = _principal(light, variance, shape)
@@ -129,8 +132,17 @@ def _candidates(compared: Compared) -> dict[str, tuple[Int[np.ndarray, " p"], In
     first = np.r_[True, (np.diff(i) != 0) | (np.diff(j) != 0)][: len(i)]
     i, j, turn = i[first], j[first], turn[first]
     crowded = _crowded(compared, np.unique(np.r_[i, j]))
-    alone = ~(crowded[i] | crowded[j])
+    alone = ~(crowded[i] | crowded[j]) & (_rank(i, j) < LINKS)
     return {name: (i[alone & (turn == g)], j[alone & (turn == g)]) for g, name in enumerate(compared.turned)}
+
+
+def _rank(i: Int[np.ndarray, " p"], j: Int[np.ndarray, " p"]) -> Int[np.ndarray, " p"]:
+    """The how-manieth partner i is of its j, from 0."""
+    order = np.lexsort((i, j))
+    _, start, count = np.unique(j[order], return_index=True, return_counts=True)
+    rank = np.empty(len(i), dtype=int)
+    rank[order] = np.arange(len(i)) - np.repeat(start, count)
+    return rank
 
 
 def _close(
@@ -159,18 +171,23 @@ def _augmented(
 
 def _crowded(compared: Compared, rows: Int[np.ndarray, " c"]) -> Bool[np.ndarray, " m"]:
     """Which of some points have a neighbour that is near, yet farther than noise allows."""
-    near = np.zeros((len(rows), 2), dtype=int)  # how many images are within the noise, and within AROUND of it
+    crowded = np.zeros(len(compared.rows), dtype=bool)
+    for a in range(0, len(rows), BLOCK):
+        some = rows[a : a + BLOCK]
+        within, around = (_neighbours(compared, some, wide) for wide in (1.0, AROUND))
+        crowded[some] = around > within
+    return crowded
+
+
+def _neighbours(compared: Compared, rows: Int[np.ndarray, " c"], wide: float) -> Int[np.ndarray, " c"]:
+    """How many images are as near as `wide` times what noise allows, under any symmetry."""
+    left = _augmented(compared.points[rows], compared.noise[rows], True, wide)
+    count = np.zeros(len(rows), dtype=int)
     for b in range(0, len(compared.rows), BLOCK):
         part = slice(b, b + BLOCK)
-        within = np.zeros((2, len(rows), len(compared.rows[part])), dtype=bool)
-        for k, wide in enumerate((1.0, AROUND)):
-            left = _augmented(compared.points[rows], compared.noise[rows], True, wide)
-            for turned in compared.turned.values():
-                within[k] |= left @ _augmented(turned[part], compared.noise[part], False, wide).T <= 0
-        near += within.sum(axis=2).T
-    crowded = np.zeros(len(compared.rows), dtype=bool)
-    crowded[rows] = near[:, 1] > near[:, 0]
-    return crowded
+        rights = (_augmented(turned[part], compared.noise[part], False, wide) for turned in compared.turned.values())
+        count += np.logical_or.reduce([left @ right.T <= 0 for right in rights]).sum(axis=1)
+    return count
 
 
 def _confirmed(

@@ -95,15 +95,13 @@ def _clipped(seen: Measured) -> list[Finding]:
 
 
 def _honest_floor(seen: Measured) -> Float[np.ndarray, " n"]:
-    """The fraction of empty pixels in whole photon counts of this mean, were the sky Poisson: e^-mean."""
-    mean = np.clip(seen["sky_mean"], 0, None)
-    poisson = np.abs(seen["rms"] ** 2 - mean) < HALF * mean
-    return np.where(seen["whole"] & poisson, np.exp(-mean), 0.0)
+    """The fraction of empty pixels in whole photon counts of this mean, e^-mean."""
+    return np.where(seen["whole"], np.exp(-seen["sky_mean"].clip(0)), 0.0)
 
 
 def _honest_skewness(seen: Measured) -> Float[np.ndarray, " n"]:
     """That of whole photon counts, mean^-1/2."""
-    return np.where(_honest_floor(seen) > 0, np.clip(seen["sky_mean"], 0.01, None) ** -0.5, 0.0)
+    return np.where(seen["whole"], seen["sky_mean"].clip(0.01) ** -0.5, 0.0)
 
 
 def _pedestal(seen: Measured) -> list[Finding]:

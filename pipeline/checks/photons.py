@@ -12,6 +12,7 @@ from jaxtyping import Bool, Float
 from pipeline.checks import frame
 from pipeline.checks.measured import Measured
 from pipeline.checks.noise import FOURTH, fine_noise
+from pipeline.checks.values import saturated
 from pipeline.findings import Finding, finding
 
 BRIGHT = 2.0  # sky rms above the sky, of the mean of 3 x 3 pixels: there photons matter, and no sky is cut
@@ -71,7 +72,7 @@ def slope(seen: Measured) -> Slope:
     """One line through all images, each with an intercept of its own: the sky of one is not that of another."""
     unit = counts_per_unit(seen)
     n, m, v, mm, mv = seen["line"].T
-    used = np.isfinite(unit) & (n >= LEAST) & ~seen["noise_free"] & ~seen["coarse"]
+    used = np.isfinite(unit) & (n >= LEAST) & ~seen["noise_free"] & ~seen["coarse"] & ~saturated(seen)
     if used.sum() < 2:
         return Slope(np.nan, np.nan)
     n, m, v, mm, mv, unit = (column[used] for column in (n, m, v, mm, mv, unit))

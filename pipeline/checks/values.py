@@ -81,10 +81,14 @@ def _scaled(seen: Measured) -> list[Finding]:
     ]
 
 
-def _saturated(seen: Measured) -> list[Finding]:
+def saturated(seen: Measured) -> Bool[np.ndarray, " n"]:
+    """Images that hold their highest value in many pixels."""
     pixels = np.prod(seen.store.shape("images")[1:])
-    many = seen["at_top"] >= max(TOP_PIXELS, TOP_FRACTION * pixels)
-    which = many & ~constant(seen) & ~seen["coarse"]
+    return (seen["at_top"] >= max(TOP_PIXELS, TOP_FRACTION * pixels)) & ~constant(seen) & ~seen["coarse"]
+
+
+def _saturated(seen: Measured) -> list[Finding]:
+    which = saturated(seen)
     if which.mean() <= FEW:
         return []
     return [

@@ -1,22 +1,35 @@
 """Files that belong to an image: its noise map, its PSF and its mask."""
 
+import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from jaxtyping import Bool, Float
+from scipy.ndimage import map_coordinates
 
-from pipeline import params
 from pipeline.errors import InputError
+from pipeline.params import Ingest
+
+REACH = 50  # pixels from the peak of a PSF in which it must fall to half
+FLOOR = 1e-5  # of the peak of a PSF: fainter pixels count as this
+ANGLES = np.linspace(0, 2 * np.pi, 32, endpoint=False)
 
 
-def companions_of(named: params.Companions, image: Path) -> dict[str, Path]:
-    """Where the companions of an image should be; those that nothing was said of are left out."""
-    patterns = {"noise": named.noise, "psf": named.psf, "mask": named.mask}
-    return {
-        what: image.with_name(pattern.replace("{stem}", image.stem)) for what, pattern in patterns.items() if pattern
-    }
+def companions_of(ingest: Ingest, image: Path) -> dict[str, Path]:
+    """Where the companions of an image below `ingest.path` should be; those that nothing was said of are left out."""
+    root, found = Path(ingest.path), {}
+    for what in ("noise", "psf", "mask"):
+        if pattern := getattr(ingest.companions, what):
+            beside = image.relative_to(root).parent / pattern.replace("{stem}", image.stem)
+            name = Path(os.path.normpath(beside))
+            if name.is_absolute() or name.parts[0] == "..":
+                raise InputError(
+                    f"ingest.companions.{what}: {pattern!r} leads out of {root}, which is what DVC watches"
+                )
+            found[what] = root / name
+    return found
 
 
 @dataclass(frozen=True)
@@ -25,54 +38,72 @@ class Companions:
 
     files: Mapping[str, Path]
     read: Callable[[Path], Float[np.ndarray, "h w"]]
-    pixel_scale: float  # arcsec
+    pixel_scale: float  # arcsec, of the image and its PSF; NaN: unknown
 
     def mask(self, shape: tuple[int, ...]) -> Bool[np.ndarray, "h w"] | None:
-        """Pixels not to be used: those that are not zero in the mask, as PyAutoLens writes its extra galaxies."""
+        """Pixels not to be used: those that are not 0 in the mask, as in PyAutoLens's `mask_extra_galaxies`, where 1
+        is light that does not belong to the lens."""
         plane = self._plane("mask", shape)
         return None if plane is None else plane != 0
 
     def noise(self, shape: tuple[int, ...], mask: Bool[np.ndarray, "h w"] | None) -> float:
         """The median of the noise map over pixels that count: the sky rms where the sky is most of the frame. Lost is
-        how the noise grows on bright pixels."""
+        how the noise grows on bright pixels, and where the exposure was shorter."""
         plane = self._plane("noise", shape)
         if plane is None:
             return np.nan
         good = plane[np.isfinite(plane) & (plane > 0) & (True if mask is None else ~mask)]
         if not len(good):
-            raise InputError(f"{self.files['noise']}: no pixel of this noise map is above zero")
+            raise InputError(f"{self.files['noise']}: no unmasked pixel of this noise map is above zero")
         return float(np.median(good))
 
     def psf_fwhm(self) -> float:
-        """Full width at half maximum of the PSF [arcsec]: twice the radius where its azimuthal mean falls to half."""
+        """Full width at half maximum of the PSF [arcsec], whose pixels are taken to be those of the image."""
         if "psf" not in self.files:
             return np.nan
-        width = self.pixel_scale * fwhm(self.read(self.files["psf"]))
+        file, width = self.files["psf"], fwhm(self.read(self.files["psf"]))
         if not width > 0:
-            raise InputError(f"{self.files['psf']}: this PSF does not fall to half of its peak")
-        return width
+            raise InputError(f"{file}: this PSF does not fall to half of its peak within its frame or {REACH} pixels")
+        if not self.pixel_scale > 0:
+            raise InputError(f"{file}: the pixel scale of its image is unknown; state ingest.pixel_scale")
+        return self.pixel_scale * width
 
     def _plane(self, what: str, shape: tuple[int, ...]) -> Float[np.ndarray, "h w"] | None:
         if what not in self.files:
             return None
         plane = self.read(self.files[what])
         if plane.shape != shape:
-            raise InputError(f"{self.files[what]}: {plane.shape} pixels, where its image has {shape}")
+            size, expected = (" x ".join(map(str, s)) for s in (plane.shape, shape))
+            raise InputError(f"{self.files[what]}: {size} pixels, but its image has {expected}")
         return plane
 
 
 def fwhm(kernel: Float[np.ndarray, "h w"]) -> float:
-    """Full width at half maximum of a kernel about its brightest pixel [pixels]; NaN if it has none.
+    """Full width at half maximum of a kernel [pixels]; NaN if it has none.
 
-    From the pixels in order of their distance, averaged at equal distances and interpolated between: unlike second
-    moments it does not care for the wings.
+    Twice the radius where the mean over azimuth falls to half of the peak: unlike second moments it does not care for
+    the wings. The logarithm of the kernel is interpolated (cubic) about the subpixel peak, exactly for a Gaussian.
     """
-    y, x = np.indices(kernel.shape)
-    centre = np.unravel_index(np.nanargmax(kernel), kernel.shape) if np.isfinite(kernel).any() else (0, 0)
-    distance, ring = np.unique(np.hypot(y - centre[0], x - centre[1]).ravel(), return_inverse=True)
-    profile = np.bincount(ring, kernel.ravel()) / np.bincount(ring)
-    below = np.flatnonzero(profile < profile[0] / 2)
-    if not len(below) or not profile[0] > 0:
+    kernel = np.where(np.isfinite(kernel), kernel, 0)
+    if min(kernel.shape) < 3 or not kernel.max() > 0:
         return np.nan
-    after = below[0]
-    return 2 * float(np.interp(profile[0] / 2, profile[[after, after - 1]], distance[[after, after - 1]]))
+    logarithm = np.log(np.maximum(kernel / kernel.max(), FLOOR))
+    row, column = np.unravel_index(np.argmax(logarithm), kernel.shape)
+    down = row + _summit(logarithm[max(row - 1, 0) : row + 2, column])
+    across = column + _summit(logarithm[row, max(column - 1, 0) : column + 2])
+    reach = min(down, across, kernel.shape[0] - 1 - down, kernel.shape[1] - 1 - across, REACH)
+    radii = np.arange(0, reach, 0.05)[:, None]
+    at = np.stack(np.broadcast_arrays(down + radii * np.sin(ANGLES), across + radii * np.cos(ANGLES)))
+    profile = np.exp(map_coordinates(logarithm, at, order=3, mode="mirror")).mean(axis=1)
+    below = np.flatnonzero(profile < profile[:1] / 2)
+    if not len(below):
+        return np.nan
+    here = slice(below[0] - 1, below[0] + 1)
+    return 2 * float(np.interp(-profile[0] / 2, -profile[here], radii[here, 0]))
+
+
+def _summit(three: Float[np.ndarray, " three"]) -> float:
+    """Where a parabola through three values has its top, from the middle one, which is the highest; 0 at an edge."""
+    if len(three) < 3 or (bend := three[0] - 2 * three[1] + three[2]) == 0:
+        return 0.0
+    return float((three[0] - three[2]) / (2 * bend))

@@ -6,7 +6,7 @@ The pixel scale comes from a celestial WCS, else from a keyword, else from `inge
 
 import math
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
@@ -16,10 +16,8 @@ from typing import Any
 
 import numpy as np
 from astropy.io import fits
-from astropy.io.fits.verify import VerifyError
 from astropy.utils.exceptions import AstropyWarning
-from astropy.wcs import WCS, WcsError
-from astropy.wcs.utils import proj_plane_pixel_scales
+from jaxtyping import Float, Shaped
 
 from pipeline.errors import InputError
 from pipeline.params import Ingest
@@ -27,30 +25,26 @@ from pipeline.sources import Source
 from pipeline.sources.companions import Companions, companions_of
 from pipeline.sources.files import below, chosen_bands, fingerprint_of
 from pipeline.sources.frame import Frame
-from pipeline.sources.rows import open_rows
+from pipeline.sources.headers import SQUARE, celestial, observed, pixel_scale, to_pixel
+from pipeline.sources.rows import TRIED, open_rows
 
-INFLATION = 64  # a compressed image may be this many times its file
-SQUARE = 0.01  # relative: pixels whose sides differ by more are refused
-KEYWORDS = {  # where the headers of the field have them; the first that is a number counts
-    "pixel_scale": ("PIXSCALE", "PIXSCAL1", "SECPIX", "PIXELSCL"),
-    "exposure": ("EXPTIME", "EXPOSURE"),
-    "gain": ("GAIN", "CCDGAIN", "EGAIN", "ATODGAIN", "CELL.GAIN"),
-    "zero_point": ("MAGZPT", "MAGZERO", "ZEROPNT", "PHOTZP", "ZP", "FPA.ZP"),
-}
+INFLATION = 8  # a compressed image may be this many times its file,
+LEAST = 16 * 2**20  # or this many bytes: files of zeros are small
+Images = Mapping[int, Any]  # HDUs that hold an image, by index
 
 
 def open_source(ingest: Ingest) -> Source:
     """Every file below `ingest.path` that matches `ingest.pattern` (by default all .fits and .fit) and is no companion
     of another."""
     root, found = below(ingest, ("**/*.fits", "**/*.fit"), Path.is_file)
-    others = {other for name in found for other in companions_of(ingest.companions, root / name).values()}
+    others = {other for name in found for other in companions_of(ingest, root / name).values()}
     names = [name for name in found if root / name not in others]
     if not names:
         raise InputError(f"{root}: every file is a companion of another (ingest.companions); none is an image")
     belonging = sorted(other.relative_to(root).as_posix() for other in others if other.is_file())
-    changed = fingerprint_of(root, [*names, *belonging])
-    units = ingest.units or _units(ingest, root / names[0])
-    return open_rows(ingest, names, _Load(ingest, root, names), changed, units=units)
+    units = ingest.units or _units(ingest, [root / name for name in names[:TRIED]])
+    load = _Load(ingest, root, names)
+    return open_rows(ingest, names, load, fingerprint_of(root, [*names, *belonging]), units=units)
 
 
 @dataclass(frozen=True)
@@ -64,117 +58,139 @@ class _Load:
 
 
 def read_image(ingest: Ingest, path: Path) -> Frame:
-    """The image of a FITS file with its bands, and what its header and its companions say. Raises `InputError`."""
+    """The image of a FITS file with its bands, and what its header and its companions say. Raises `InputError`.
+
+    Of several HDUs the first one chosen speaks for all, and the primary header where that is silent.
+    """
     with _opened(path) as hdus:
-        chosen = _chosen(path, hdus, ingest.hdus)
-        header = hdus[0].header + chosen[0].header  # the first image's own cards come last, and count
-        image = np.concatenate([_bands(path, hdu) for hdu in chosen])
+        chosen, primary = _chosen(path, _images(hdus), ingest.hdus), hdus[0].header
+        image = _stacked(path, [_bands(path, hdu) for hdu in chosen])
         image = image[chosen_bands(ingest, path, len(image))]
-        wcs = _celestial(path, chosen[0].header)
-        observed = {name: _number(header, keys) for name, keys in KEYWORDS.items()}
-    if wcs is not None:
-        observed["pixel_scale"] = _scale(path, wcs)
-    if math.isnan(observed["pixel_scale"]):
-        observed["pixel_scale"] = ingest.pixel_scale or math.nan
-    beside = Companions(companions_of(ingest.companions, path), partial(_plane, path), observed["pixel_scale"])
-    mask, observed["psf_fwhm"] = beside.mask(image.shape[1:]), beside.psf_fwhm()
+        systems = [(celestial(path, hdu.header, hdus), hdu.header) for hdu in chosen]
+        scale = _one_scale(path, [pixel_scale(path, wcs, [header, primary]) for wcs, header in systems])
+        said = observed([chosen[0].header, primary])
+        sky, _ = systems[0]
+    scale = scale if scale > 0 else ingest.pixel_scale or math.nan
+    beside = Companions(companions_of(ingest, path), partial(_plane, path), scale)
+    mask = beside.mask(image.shape[1:])
+    said |= {"pixel_scale": scale, "psf_fwhm": beside.psf_fwhm()}
     return Frame(
         image=image,
         mask=None if mask is None else np.broadcast_to(mask, image.shape),
         noise=beside.noise(image.shape[1:], mask),
-        observed={name: value for name, value in observed.items() if math.isfinite(value)},
-        to_pixel=None if wcs is None else partial(_to_pixel, wcs),
+        observed={name: value for name, value in said.items() if math.isfinite(value)},
+        to_pixel=None if sky is None else partial(to_pixel, sky),
     )
 
 
 @contextmanager
 def _opened(path: Path) -> Iterator[fits.HDUList]:
-    """The file, every complaint of the library an `InputError` with its name."""
+    """The file; every complaint of the library about it is an `InputError` with its name.
+
+    Only plain FITS is opened: astropy would unpack gzip, bzip2, zip and xz as well, to whatever size.
+    """
+    if not path.is_file():
+        raise InputError(f"{path}: no such file")
     try:
-        with warnings.catch_warnings():
+        with warnings.catch_warnings(), path.open("rb") as file:  # astropy would leak the file
             warnings.simplefilter("ignore")
-            warnings.filterwarnings("error", message=".*truncated", category=AstropyWarning)  # elsewhere only a warning
-            with path.open("rb") as file, fits.open(file, memmap=False) as hdus:  # astropy would leak the file
+            warnings.filterwarnings("error", "(?s).*(truncated|corrupted)", AstropyWarning)  # elsewhere only a warning
+            if file.read(6) != b"SIMPLE":
+                raise InputError(f"{path}: not a readable FITS file: it does not begin with SIMPLE")
+            file.seek(0)
+            with fits.open(file, memmap=False) as hdus:
+                _check_extensions(path, hdus)
                 yield hdus
     except InputError:
         raise
-    except FileNotFoundError:
-        raise InputError(f"{path}: no such file") from None
-    except (OSError, ValueError, TypeError, KeyError, IndexError, AttributeError, ArithmeticError) as error:
-        raise InputError(f"{path}: not a readable FITS file: {error}") from error
-    except (VerifyError, WcsError, AstropyWarning, MemoryError, RuntimeError) as error:
-        raise InputError(f"{path}: not a readable FITS file: {error}") from error
+    except Exception as error:  # headers of foreign bytes fail in every way there is
+        reason = " ".join(str(error).split()) or type(error).__name__
+        raise InputError(f"{path}: not a readable FITS file: {reason}") from error
 
 
-def _chosen(path: Path, hdus: fits.HDUList, wanted: list[int | str]) -> list[Any]:
-    """The HDUs asked for, in that order, or the only one with an image."""
-    images = {i: hdu for i, hdu in enumerate(hdus) if hdu.is_image and hdu.shape}
-    listed = ", ".join(f"{i} {hdu.name or 'unnamed'} {hdu.shape}" for i, hdu in images.items()) or "none"
+def _check_extensions(path: Path, hdus: fits.HDUList) -> None:
+    """astropy lets a header pass that has lost its first card, as something that is no image."""
+    for i, hdu in enumerate(hdus):
+        if i and "XTENSION" not in hdu.header:
+            raise InputError(f"{path}: not a readable FITS file: HDU {i} is corrupted: it has no XTENSION card")
+
+
+def _images(hdus: fits.HDUList) -> Images:
+    return {i: hdu for i, hdu in enumerate(hdus) if hdu.is_image and hdu.shape and math.prod(hdu.shape)}
+
+
+def _chosen(path: Path, images: Images, wanted: list[int | str]) -> list[Any]:
+    """The images asked for, in that order and each once, or the only one."""
     if not wanted:
-        if len(images) != 1:
-            raise InputError(f"{path}: expected exactly one image, found {listed}; ingest.hdus chooses")
-        return list(images.values())
-    found: list[Any] = []
+        return [_only(path, images, "ingest.hdus chooses")]
+    found: dict[int, Any] = {}
     for name in wanted:
-        here = [hdu for i, hdu in images.items() if i == name or fnmatchcase(hdu.name, str(name).upper())]
+        here = {i: hdu for i, hdu in images.items() if _is_called(name, i, hdu.name)}
         if not here:
-            raise InputError(f"{path}: no image {name!r} (ingest.hdus); there are {listed}")
-        found += here
-    return found
+            raise InputError(f"{path}: no image {name!r} (ingest.hdus); there are {_listed(images)}")
+        found |= {i: hdu for i, hdu in here.items() if i not in found}
+    return list(found.values())
 
 
-def _bands(path: Path, hdu: Any) -> np.ndarray:
+def _is_called(wanted: int | str, index: int, name: str) -> bool:
+    return index == wanted if isinstance(wanted, int) else fnmatchcase(name.upper(), wanted.upper())
+
+
+def _only(path: Path, images: Images, otherwise: str) -> Any:
+    if len(images) != 1:
+        raise InputError(f"{path}: expected exactly one image, found {_listed(images)}; {otherwise}")
+    return next(iter(images.values()))
+
+
+def _listed(images: Images) -> str:
+    return ", ".join(f"HDU {i} {hdu.name or 'unnamed'} {hdu.shape}" for i, hdu in images.items()) or "none"
+
+
+def _bands(path: Path, hdu: Any) -> Shaped[np.ndarray, "b h w"]:
     """The pixels of an HDU, bands first, in native byte order; read only if the file can hold them."""
+    if len(hdu.shape) not in (2, 3):
+        raise InputError(f"{path}: expected an image of 2 axes, or 3 with the bands first, not of shape {hdu.shape}")
     size, announced = path.stat().st_size, math.prod(hdu.shape) * abs(int(hdu.header["BITPIX"])) // 8
-    bound = size * INFLATION if isinstance(hdu, fits.CompImageHDU) else size
-    if announced > bound:
-        raise InputError(f"{path}: its header announces {announced} bytes of pixels, and the file has {size}")
-    data = hdu.data
-    if data.ndim not in (2, 3):
-        raise InputError(f"{path}: expected an image of 2 axes, or 3 with the bands first, not of shape {data.shape}")
-    data = data.astype(data.dtype.newbyteorder("="), copy=False)
+    packed = isinstance(hdu, fits.CompImageHDU)
+    room = max(LEAST, INFLATION * size) if packed else size - hdu.fileinfo()["datLoc"]
+    if announced > room:
+        raise InputError(f"{path}: not a readable FITS file: its header announces {announced} bytes of pixels")
+    data = hdu.data.astype(hdu.data.dtype.newbyteorder("="), copy=False)
     return data if data.ndim == 3 else data[None]
 
 
-def _plane(image: Path, path: Path) -> np.ndarray:
+def _stacked(path: Path, parts: list[Shaped[np.ndarray, "_ _ _"]]) -> Shaped[np.ndarray, "b h w"]:
+    sizes = {part.shape[1:] for part in parts}
+    if len(sizes) > 1:
+        raise InputError(f"{path}: the bands of an image must have one size, not {sorted(sizes)} (ingest.hdus)")
+    return np.concatenate(parts)
+
+
+def _one_scale(path: Path, scales: list[float]) -> float:
+    """The pixel scale of all bands; NaN if none is known."""
+    known = [scale for scale in scales if math.isfinite(scale)]
+    if known and max(known) > (1 + SQUARE) * min(known):
+        raise InputError(f"{path}: the pixels of its bands have {known} arcsec; one image has one scale (ingest.hdus)")
+    return known[0] if known else math.nan
+
+
+def _plane(image: Path, path: Path) -> Float[np.ndarray, "h w"]:
     """The one 2-D image of a companion file."""
     if not path.is_file():
         raise InputError(f"{image}: its companion {path.name} is not there (ingest.companions)")
     with _opened(path) as hdus:
-        plane = _bands(path, _chosen(path, hdus, [])[0])
-        if len(plane) != 1:
-            raise InputError(f"{path}: a companion has one band, not {len(plane)}")
-        return plane[0].astype(np.float64)
+        bands = _bands(path, _only(path, _images(hdus), "so it must be in a companion file"))
+    if len(bands) != 1:
+        raise InputError(f"{path}: a companion has one band, not {len(bands)}")
+    return bands[0].astype(np.float64)
 
 
-def _celestial(path: Path, header: fits.Header) -> WCS | None:
-    wcs = WCS(header)
-    return wcs.celestial if wcs.has_celestial and wcs.celestial.naxis == 2 else None
-
-
-def _scale(path: Path, wcs: WCS) -> float:
-    """Arcseconds per pixel of square pixels."""
-    across, down = (float(side) * 3600 for side in proj_plane_pixel_scales(wcs))
-    if not across > 0 or abs(across - down) > SQUARE * across:
-        raise InputError(f"{path}: its pixels are {across:g} x {down:g} arcsec; resample them to squares first")
-    return across
-
-
-def _to_pixel(wcs: WCS, ra: float, dec: float) -> tuple[float, float]:
-    x, y = wcs.all_world2pix(ra, dec, 0)
-    return float(x), float(y)
-
-
-def _number(header: fits.Header, keys: tuple[str, ...]) -> float:
-    values = (header[key] for key in keys if key in header)
-    numbers = (float(v) for v in values if isinstance(v, int | float) and not isinstance(v, bool))
-    return next((number for number in numbers if math.isfinite(number)), math.nan)
-
-
-def _units(ingest: Ingest, path: Path) -> str:
-    """BUNIT of a file; "" if it has none, or cannot be read: then its row is refused later."""
-    try:
-        with _opened(path) as hdus:
-            return str(_chosen(path, hdus, ingest.hdus)[0].header.get("BUNIT", "")).strip()
-    except InputError:
-        return ""
+def _units(ingest: Ingest, paths: list[Path]) -> str:
+    """BUNIT of the first file that can be read; "" if it has none."""
+    for path in paths:
+        try:
+            with _opened(path) as hdus:
+                return str(_chosen(path, _images(hdus), ingest.hdus)[0].header.get("BUNIT", "")).strip()
+        except InputError:
+            continue  # its row will be refused, with this reason
+    return ""

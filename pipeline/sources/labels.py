@@ -75,6 +75,8 @@ def read_table(path: Path) -> pd.DataFrame:
 
 def inside(root: Path, name: str, key: str) -> Path:
     """The path of a file below a folder. Raises `InputError`, beginning with `key`, if it leads out of it."""
+    if "\0" in name:
+        raise InputError(f"{key}: {name!r} is no name of a file")
     path = root / name
     if not path.resolve().is_relative_to(root.resolve()):
         raise InputError(f"{key}: {name} lies outside {root}; put it in, so that DVC sees it change")

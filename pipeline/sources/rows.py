@@ -35,7 +35,8 @@ def open_rows(
     """A source of which `ids[i]` names row i and `load(i)` gives its frame, or raises `InputError`.
 
     `load` must be picklable. Labels come from the table `ingest.labels`, and where that says nothing from the frame;
-    `identities` are those that the files themselves hold; `labels`, if it has been joined already. The first row that can be read decides the shape of all.
+    `identities` are those that the files themselves hold; `labels` is the table where it has been joined already. The
+    first row that can be read decides the shape of all.
     """
     for name, how in ingest.targets.items():
         check_unit(name, how)

@@ -3,6 +3,7 @@
 import io
 import os
 import pickle
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -10,11 +11,19 @@ from typing import Any
 import numpy as np
 import pytest
 
+from pipeline import params
 from pipeline.errors import InputError
 from pipeline.params import Ingest
 from pipeline.sources import deeplense
+from tests.conftest import TINY
 
 IMAGE = np.arange(36, dtype=np.int64).reshape(6, 6)
+
+
+def load(path: Path) -> tuple[np.ndarray, Any]:
+    """The image and the labels of one file."""
+    frame = deeplense.read_image(params.read([], "ingest", path=TINY), path)
+    return frame.image[0], frame.labels
 
 
 def pair(image: object, mass: object) -> np.ndarray:
@@ -35,7 +44,7 @@ def test_reads_pairs_of_every_pickle_protocol(tmp_path: Path, protocol: int, mas
     with path.open("wb") as file:
         np.lib.format.write_array_header_1_0(file, {"descr": "|O", "fortran_order": False, "shape": (2,)})
         pickle.dump(pair(IMAGE, mass), file, protocol=protocol)
-    image, labels = deeplense.load(path)
+    image, labels = load(path)
     np.testing.assert_array_equal(image, IMAGE)
     assert image.dtype == np.int64
     assert labels == {"mass": 3e-24}
@@ -46,7 +55,7 @@ def test_reads_what_numpy_saves(tmp_path: Path, ingest: Ingest) -> None:
     np.save(tmp_path / "axion" / "b.npy", pair(IMAGE, 1e-23), allow_pickle=True)
     np.save(tmp_path / "no_sub.npy", IMAGE.astype(np.float64) * 1e-9)
     source = deeplense.open_source(ingest)
-    lenses = source.read(0, 2)
+    lenses = source.read(np.arange(0, 2))
     assert lenses.id.tolist() == ["axion/b.npy", "no_sub.npy"]
     np.testing.assert_allclose(lenses.targets["log10_axion_mass"], [-23, np.nan])
     np.testing.assert_array_equal(lenses.images[0, 0], IMAGE)
@@ -54,7 +63,7 @@ def test_reads_what_numpy_saves(tmp_path: Path, ingest: Ingest) -> None:
     assert lenses.images.dtype == np.float32
     assert np.isnan(lenses.noise).all()
     assert lenses.group[0] != lenses.group[1]
-    np.testing.assert_array_equal(source.read(1, 2).images, lenses.images[1:])
+    np.testing.assert_array_equal(source.read(np.arange(1, 2)).images, lenses.images[1:])
 
 
 class Bomb:
@@ -84,7 +93,7 @@ def test_a_hostile_pickle_is_refused_and_nothing_of_it_runs(tmp_path: Path, plac
     }[place]
     np.save(path, hostile, allow_pickle=True)
     with pytest.raises(InputError, match=rf"{path}: not a readable \.npy file: it pickles posix\.system"):
-        deeplense.load(path)
+        load(path)
     assert not mark.exists()
     np.load(path, allow_pickle=True)  # the fault is real: NumPy would have run it
     assert mark.exists()
@@ -98,7 +107,7 @@ def test_a_hostile_pickle_is_refused_and_nothing_of_it_runs(tmp_path: Path, plac
 def test_a_pickle_of_anything_but_arrays_and_numbers_is_refused(tmp_path: Path, thing: object) -> None:
     np.save(tmp_path / "a.npy", pair(IMAGE, thing), allow_pickle=True)
     with pytest.raises(InputError, match=r"a\.npy: "):
-        deeplense.load(tmp_path / "a.npy")
+        load(tmp_path / "a.npy")
 
 
 def test_a_pickled_array_gets_no_memory_that_its_bytes_do_not_fill(tmp_path: Path) -> None:
@@ -107,7 +116,7 @@ def test_a_pickled_array_gets_no_memory_that_its_bytes_do_not_fill(tmp_path: Pat
         np.lib.format.write_array_header_1_0(file, {"descr": "|O", "fortran_order": False, "shape": (2,)})
         file.write(b"cnumpy.core.multiarray\n_reconstruct\n(cnumpy\nndarray\n(L1000000000000000L\ntS'b'\ntR.")
     with pytest.raises(InputError, match="does not hold an array"):
-        deeplense.load(tmp_path / "a.npy")
+        load(tmp_path / "a.npy")
 
 
 @pytest.mark.parametrize("keep", [0, 5, 20, 100, 200, 290])
@@ -117,32 +126,33 @@ def test_a_truncated_file_is_refused_by_name(tmp_path: Path, keep: int, form: st
     np.save(path, IMAGE if form == "plain" else pair(IMAGE, 1e-23), allow_pickle=True)
     path.write_bytes(path.read_bytes()[:keep])
     with pytest.raises(InputError, match=rf"{path}: not a readable \.npy file"):
-        deeplense.load(path)
+        load(path)
 
 
 @pytest.mark.parametrize(
     ("array", "message"),
     [
-        (np.zeros((6, 6, 3)), r"2-D array of numbers, not float64 of shape \(6, 6, 3\)"),
+        (np.zeros((6, 6, 3)), r"6 x 6 x 3 is not height x width, nor has it one axis of at most 8 bands"),
+        (np.zeros((2, 16, 16, 3)), r"2 x 16 x 16 x 3 is many images in one file; ingest\.source: npz reads those"),
         (np.zeros((6, 6), dtype=complex), "not complex128"),
-        (np.array([["a", "b"]]), "2-D array of numbers"),
+        (np.array([["a", "b"]]), "expected an image of real numbers"),
         (pair(IMAGE, "heavy"), r"\[image, mass\], not \[ndarray, str\]"),
         (pair(3.0, IMAGE), r"\[image, mass\], not \[float, ndarray\]"),
     ],
-    ids=["colour", "complex", "text", "mass is text", "swapped"],
+    ids=["no telling", "cube of cubes", "complex", "text", "mass is text", "swapped"],
 )
 def test_other_content_is_refused_by_name(tmp_path: Path, array: np.ndarray, message: str) -> None:
     np.save(tmp_path / "odd.npy", array, allow_pickle=True)
     with pytest.raises(InputError, match=r"odd\.npy: .*" + message):
-        deeplense.load(tmp_path / "odd.npy")
+        load(tmp_path / "odd.npy")
 
 
 @pytest.mark.parametrize(
     ("second", "message"),
     [
-        (np.zeros((6, 7)), r"b\.npy: 6 x 7 pixels, but a\.npy has 6 x 6"),
+        (np.zeros((6, 7)), r"b\.npy: 1 x 6 x 7 pixels, but the first image has 1 x 6 x 6"),
         (np.full((6, 6), np.nan), r"b\.npy: every pixel is NaN"),
-        (np.where(IMAGE == 3, np.inf, 1.0), r"b\.npy: 1 of 36 pixels are NaN or infinite"),
+        (np.where(IMAGE == 3, np.inf, 1.0), r"b\.npy: 1 of 36 pixels are NaN, infinite or masked"),
         (pair(IMAGE, -1.0), r"b\.npy: its mass is -1; a log10 needs it above zero"),
     ],
     ids=["size", "all NaN", "one inf", "negative mass"],
@@ -152,12 +162,32 @@ def test_a_bad_image_among_good_ones_is_refused_by_name(
 ) -> None:
     np.save(tmp_path / "a.npy", np.ones((6, 6)))
     np.save(tmp_path / "b.npy", second, allow_pickle=True)
-    with pytest.raises(InputError, match=message):
-        deeplense.open_source(ingest).read(0, 2)
+    said = complaint(lambda: deeplense.open_source(ingest).read(np.arange(2)))
+    assert re.search(message, said), said
+
+
+@pytest.mark.parametrize("shape", [(3, 16, 20), (16, 20, 3)], ids=["bands first", "bands last"])
+def test_bands_are_found_and_chosen(tmp_path: Path, section: Callable[..., Any], shape: tuple[int, ...]) -> None:
+    colour = np.random.default_rng(0).normal(size=shape)
+    np.save(tmp_path / "a.npy", colour)
+    chosen = section("ingest", f"ingest.path={tmp_path}", "ingest.bands=[2, 0]")
+    found = deeplense.open_source(chosen).read(np.arange(1)).images[0]
+    bands_first = colour if shape[0] == 3 else np.moveaxis(colour, 2, 0)
+    np.testing.assert_array_equal(found, bands_first[[2, 0]].astype(np.float32))
+
+
+def test_the_folder_is_the_class_and_large_counts_survive(tmp_path: Path, ingest: Ingest) -> None:
+    for kind, value in (("cdm", 70_000), ("axion", 2**24)):
+        (tmp_path / kind).mkdir()
+        np.save(tmp_path / kind / "a.npy", np.full((16, 16), value, dtype=np.int64))
+    lenses = deeplense.open_source(ingest).read(np.arange(2))
+    assert lenses.kind is not None
+    assert lenses.kind.tolist() == ["axion", "cdm"]
+    assert lenses.images.max(axis=(1, 2, 3)).tolist() == [2**24, 70_000]
 
 
 def test_an_empty_or_absent_folder_is_refused_by_name(tmp_path: Path, section: Callable[..., Any]) -> None:
-    for folder, message in ((tmp_path, "no file matches"), (tmp_path / "away", "no such folder")):
+    for folder, message in ((tmp_path, "nothing of source"), (tmp_path / "away", "no such folder")):
         with pytest.raises(InputError, match=f"{folder}: {message}"):
             deeplense.open_source(section("ingest", f"ingest.path={folder}"))
 
@@ -167,7 +197,7 @@ def test_the_public_generators_files(shared_data: Path, section: Callable[..., A
     for model, count in (("Model_I", 120), ("Model_II", 600)):
         folder = shared_data / "deeplense" / model
         source = deeplense.open_source(section("ingest", f"ingest.path={folder}"))
-        lenses = source.read(0, source.rows)
+        lenses = source.read(np.arange(0, source.rows))
         assert source.rows == count
         truth = {line.split(",")[0]: line.split(",")[3] for line in (folder / "truth.csv").read_text().splitlines()[1:]}
         for name, image, found in zip(lenses.id, lenses.images[:, 0], lenses.targets["log10_axion_mass"], strict=True):
@@ -197,7 +227,7 @@ def pickled(body: bytes) -> bytes:
 def test_a_pickle_gets_nothing_out_of_the_names_it_may_use(tmp_path: Path, body: bytes) -> None:
     (tmp_path / "a.npy").write_bytes(pickled(body))
     with pytest.raises(InputError, match=r"a\.npy: "):
-        deeplense.load(tmp_path / "a.npy")
+        load(tmp_path / "a.npy")
 
 
 @pytest.mark.parametrize("protocol", [2, 5])
@@ -211,7 +241,7 @@ def test_every_changed_byte_is_read_or_refused_by_name(
         for value in generator.integers(0, 256, 4):
             path.write_bytes(good[:position] + bytes([value]) + good[position + 1 :])
             try:
-                image, _ = deeplense.load(path)
+                image, _ = load(path)
             except InputError:
                 refused += 1
             else:
