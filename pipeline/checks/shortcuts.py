@@ -76,14 +76,16 @@ def _skill(
 ) -> float:
     from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor  # slow to import
     from sklearn.metrics import balanced_accuracy_score, r2_score
+    from threadpoolctl import threadpool_limits
 
     inputs = seen[source][rows].reshape(len(rows), -1)
     kind = HistGradientBoostingClassifier if classes else HistGradientBoostingRegressor
     guesses = np.empty(len(rows), dtype=values.dtype)
-    for test in _folds(seen["group"][rows] if "group" in seen else rows):
-        model = kind(max_iter=60, learning_rate=0.1, max_leaf_nodes=15, early_stopping=False, random_state=0)
-        model.fit(inputs[~test], values[~test])
-        guesses[test] = model.predict(inputs[test])
+    with threadpool_limits(1, "openmp"):  # on busy cores its threads wait for each other: 100 s for what takes 10
+        for test in _folds(seen["group"][rows] if "group" in seen else rows):
+            model = kind(max_iter=60, learning_rate=0.1, max_leaf_nodes=15, early_stopping=False, random_state=0)
+            model.fit(inputs[~test], values[~test])
+            guesses[test] = model.predict(inputs[test])
     if not classes:
         return float(r2_score(values, guesses))
     chance = 1 / len(np.unique(values))
