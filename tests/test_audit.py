@@ -1,6 +1,9 @@
 """Audit: each planted fault is found, and no other error; the public sets are called what they are."""
 
+import hashlib
 import json
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -209,3 +212,25 @@ def test_what_is_no_audit_is_refused(tmp_path: Path, text: str) -> None:
     (tmp_path / "audit.json").write_text(text)
     with pytest.raises(InputError, match=r"audit\.json: not what python -m pipeline\.audit writes"):
         findings.read(tmp_path / "audit.json")
+
+
+def test_the_card_is_croissant_that_validates_without_a_network(lenses: Lenses, tiny: Path) -> None:
+    """And its digests are those of the files it names."""
+    lenses.write(tiny / "images.zarr")
+    audit("images.zarr", "audit.json", "data/audit")
+    offline = "import socket, sys; socket.socket.connect = None; from mlcroissant.scripts.cli import main; "
+    options = ["validate", "--jsonld", "data/audit/croissant.json"]
+    command = [sys.executable, "-c", f"{offline} sys.argv = ['mlcroissant', *sys.argv[1:]]; main()", *options]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "Done" in done.stderr, done.stderr
+    assert "error" not in done.stderr, done.stderr
+    card = json.loads(Path("data/audit/croissant.json").read_text())
+    assert card["conformsTo"] == "http://mlcommons.org/croissant/1.1"
+    fields = {field["name"]: field for field in card["recordSet"][0]["field"]}
+    assert fields["images"]["arrayShape"] == "1,48,48"
+    files = [entry for entry in card["distribution"] if entry["@type"] == "cr:FileObject"]
+    assert {"zarr.json", "images/c/0/0/0/0"} <= {file["name"] for file in files}
+    for file in files:
+        content = Path("data/audit", file["contentUrl"]).read_bytes()
+        assert hashlib.sha256(content).hexdigest() == file["sha256"]
