@@ -5,6 +5,7 @@
 200,000 images of 64 x 64 by default (3.3 GB), from one .npy file; about 20 GB of disk for as long as it runs.
 """
 
+import os
 import subprocess
 import sys
 import tempfile
@@ -36,7 +37,7 @@ def stage(folder: Path, *words: str) -> tuple[float, float]:
     done = subprocess.run(
         [sys.executable, "-c", code, *words],
         cwd=folder,
-        env={"PYTHONPATH": str(ROOT), "PATH": ""},
+        env=os.environ | {"PYTHONPATH": str(ROOT)},
         stdout=subprocess.PIPE,
         text=True,
         check=True,

@@ -8,10 +8,10 @@
 import json
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import Any
 
 from pipeline.errors import InputError
+from pipeline.places import Place, place
 
 SEVERITIES = ("error", "warning", "note")
 
@@ -78,10 +78,10 @@ def plain(findings: Iterable[Finding]) -> list[dict[str, Any]]:
     return [asdict(found) for found in findings]
 
 
-def read(path: str | Path) -> list[Finding]:
+def read(path: str | Place) -> list[Finding]:
     """The findings of an audit.json."""
     try:
-        listed = json.loads(Path(path).read_text())["findings"]
+        listed = json.loads(place(path).read_text())["findings"]
         return [Finding(**found) for found in listed]
     except FileNotFoundError:
         raise InputError(f"{path}: no such file; python -m pipeline.audit writes it") from None

@@ -16,6 +16,17 @@ STAGES = {path.stem for path in (ROOT / "pipeline").glob("*.py") if "__main__" i
 BACKBONES = {path.stem for path in (ROOT / "models").glob("*.py")} - {"__init__", "blocks", "timm_cpu"}
 
 
+TOP = {"dvc.yaml", "dvc.lock", "params.yaml", "pyproject.toml", "constraints.txt", "Makefile", "README.md"} | {
+    *("CONTRIBUTING.md", "LICENSE", "pipeline", "features", "models", "tests", "data", "benchmarks", "docs"),
+}
+
+
+def test_the_table_of_contents_is_the_tree() -> None:
+    """What a stray command leaves behind at the top is not committed unseen."""
+    listed = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    assert {name.split("/")[0] for name in listed.splitlines() if not name.startswith(".")} == TOP
+
+
 def imports(path: Path) -> Iterator[str]:
     """Dotted names of our own modules that a file imports, wherever in it."""
     for node in ast.walk(ast.parse(path.read_text())):

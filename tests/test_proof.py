@@ -177,14 +177,22 @@ def test_public_deeplense_files_go_all_the_way_to_a_verdict(clone: Clone, shared
 
 def test_real_telescope_images_are_ingested_or_refused_by_name(clone: Clone, shared_data: Path) -> None:
     folder, shared = clone("real", ""), shared_data.resolve()
-    ingest = (f"{ROOT}/.venv/bin/python", "-m", "pipeline.ingest", "images.zarr", "ingest.source=fits")
+    ingest = (
+        f"{ROOT}/.venv/bin/python",
+        "-m",
+        "pipeline.ingest",
+        "images.zarr",
+        "quarantine.csv",
+        "ingest.source=fits",
+    )
     survey = run(folder, *ingest, f"ingest.path={shared}/panstarrs/lensed_galaxies")
     assert "ingest: 119 images of 1 x 120 x 120 from fits" in survey
     hubble = run(folder, *ingest, f"ingest.path={shared}/hst/slacs0946+1006", "ingest.pattern=data.fits")
     assert "ingest: 1 images of 1 x 281 x 281 from fits" in hubble
     refused = start(folder, *ingest, f"ingest.path={shared}/panstarrs/defective", "ingest.pattern=HAHJ*.fits")
-    assert "defective/HAHJ1328-3132_i.fits: every pixel is NaN" in refused.communicate()[0]
+    assert re.search(r"HAHJ1328-3132_i\.fits: every pixel is NaN.*max_quarantined", refused.communicate()[0])
     assert refused.returncode == 1
+    assert "HAHJ1328-3132_i.fits" in (folder / "quarantine.csv").read_text()
 
 
 def test_setting_up_recovers_from_an_interrupted_try(tmp_path: Path) -> None:

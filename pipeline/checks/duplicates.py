@@ -69,16 +69,16 @@ def check(seen: Measured, found: pd.DataFrame) -> list[Finding]:
     turned = (found["symmetry"] != "identity").to_numpy(dtype=bool)
     found_here = []
     for code, which, said in (
-        ("duplicates", exact & parted, "pairs of exact copies lie in different groups"),
-        ("repeated_images", exact & ~parted, "pairs of exact copies lie in one group"),
-        ("near_duplicates", ~exact & parted, "pairs in different groups show one lens under other noise or scaling"),
-        ("conflicting_labels", exact & _conflict(seen, a, b), "pairs of exact copies have different labels"),
+        ("duplicates", exact & parted, "exact copies in different groups"),
+        ("repeated_images", exact & ~parted, "exact copies in one group"),
+        ("near_duplicates", ~exact & parted, "one lens in different groups, under other noise or scaling"),
+        ("conflicting_labels", exact & _conflict(seen, a, b), "exact copies with different labels"),
     ):
         if which.any():
             rows = np.zeros(seen.rows, dtype=bool)
             rows[a[which]] = rows[b[which]] = True
             evidence = {"pairs": int(which.sum()), "turned_or_mirrored": int((which & turned).sum()), **seen.who(rows)}
-            found_here.append(finding(code, f"{which.sum()} {said}", **evidence))
+            found_here.append(finding(code, f"{said}: {which.sum()} pair{'s' if which.sum() > 1 else ''}", **evidence))
     return found_here
 
 

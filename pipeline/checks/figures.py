@@ -164,7 +164,8 @@ def _shortcuts(skills: Iterable[shortcuts.Skill]) -> Figure | None:
         heights = [max(0.0, skill.value) for skill in skills if skill.source == source]
         bars = axis.bar(np.arange(len(labels)) + 0.27 * (k - 1), heights, 0.25, label=shortcuts.INPUTS[source])
         axis.bar_label(bars, fmt="%.2f", fontsize=8, padding=1)
-    axis.axhline(shortcuts.HIGH, color="0.4", lw=1, ls="--")
+    warned = "above: a warning, for\nall but the profile"
+    axis.axhline(shortcuts.HIGH, color="0.4", lw=1, ls="--", label=warned, zorder=0)
     axis.set_xticks(np.arange(len(labels)), labels)
     axis.set(ylim=(0, 1.05), ylabel="R², or skill above chance")
     axis.legend(fontsize=8, loc="upper left", bbox_to_anchor=(1, 1), title="read from it alone", title_fontsize=8)

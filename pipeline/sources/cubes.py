@@ -34,6 +34,7 @@ class Cube:
     axes: str  # as arrays.axes has them
     length: int  # of the first axis
     block: int  # of it read at once
+    units: str  # of the pixels; "" unknown
     changed: tuple[int, int]  # bytes, and when [ns]: what was read of another version is forgotten
     values: Values
 
@@ -74,6 +75,7 @@ class Cubes:
             image=cube.image(row - self.ends[number] + cube.rows),
             labels={name: values[row] for name, values in self.labels.items()},
             kind=self.kinds[row] if self.kinds else "",
+            units=cube.units,
         )
 
 
@@ -91,14 +93,12 @@ def open_cubes(ingest: Ingest, kind: Format, root: Path, names: list[str]) -> So
     ends = list(accumulate(cube.rows for cube in cubes))
     ids = [row for parts in zip(names, cubes, found, strict=True) for row in _ids(*parts)]
     _once(ids, names, ends)
-    units = {headers[cube.dataset].units for cube, headers in zip(cubes, found, strict=True)}
     identities = [[str(word) for word in read(name)] for name in ingest.identities if not ingest.labels]
     source = open_rows(
         ingest,
         ids,
         Cubes(cubes, ends, {name: _label(read(name)) for name in _asked_for(ingest)}, kinds).load,
         digest([[name, *cube.changed] for name, cube in zip(names, cubes, strict=True)]),
-        units=units.pop() if len(units) == 1 else "",
         identities=np.array(identities, dtype=str).T if identities else None,
     )
     if ingest.identities or not all(beside(c.dataset, "group") in h for c, h in zip(cubes, found, strict=True)):
@@ -126,6 +126,7 @@ def _cube(path: Path, headers: Headers, wanted: str, kind: Format) -> Cube:
         meaning,
         length=header.shape[0],
         block=header.shape[0] if meaning == "hw" else many - many % header.chunk_rows or many,
+        units=header.units,
         changed=_state(path),
         values=kind.values,
     )

@@ -26,7 +26,7 @@ from pipeline.sources.companions import Companions, companions_of
 from pipeline.sources.files import below, chosen_bands, fingerprint_of
 from pipeline.sources.frame import Frame
 from pipeline.sources.headers import SQUARE, celestial, observed, pixel_scale, to_pixel
-from pipeline.sources.rows import TRIED, open_rows
+from pipeline.sources.rows import open_rows
 
 INFLATION = 8  # a compressed image may be this many times its file,
 LEAST = 16 * 2**20  # or this many bytes: files of zeros are small
@@ -42,9 +42,7 @@ def open_source(ingest: Ingest) -> Source:
     if not names:
         raise InputError(f"{root}: every file is a companion of another (ingest.companions); none is an image")
     belonging = sorted(other.relative_to(root).as_posix() for other in others if other.is_file())
-    units = ingest.units or _units(ingest, [root / name for name in names[:TRIED]])
-    load = _Load(ingest, root, names)
-    return open_rows(ingest, names, load, fingerprint_of(root, [*names, *belonging]), units=units)
+    return open_rows(ingest, names, _Load(ingest, root, names), fingerprint_of(root, [*names, *belonging]))
 
 
 @dataclass(frozen=True)
@@ -68,7 +66,7 @@ def read_image(ingest: Ingest, path: Path) -> Frame:
         image = image[chosen_bands(ingest, path, len(image))]
         systems = [(celestial(path, hdu.header, hdus), hdu.header) for hdu in chosen]
         scale = _one_scale(path, [pixel_scale(path, wcs, [header, primary]) for wcs, header in systems])
-        said = observed([chosen[0].header, primary])
+        said, units = observed([chosen[0].header, primary]), _one_unit(path, chosen)
         sky, _ = systems[0]
     scale = scale if scale > 0 else ingest.pixel_scale or math.nan
     beside = Companions(companions_of(ingest, path), partial(_plane, path), scale)
@@ -80,6 +78,7 @@ def read_image(ingest: Ingest, path: Path) -> Frame:
         noise=beside.noise(image.shape[1:], mask),
         observed={name: value for name, value in said.items() if math.isfinite(value)},
         to_pixel=None if sky is None else partial(to_pixel, sky),
+        units=units,
     )
 
 
@@ -174,6 +173,14 @@ def _one_scale(path: Path, scales: list[float]) -> float:
     return known[0] if known else math.nan
 
 
+def _one_unit(path: Path, chosen: list[Any]) -> str:
+    """BUNIT of all bands; "" where none is said."""
+    said = {unit for hdu in chosen if (unit := str(hdu.header.get("BUNIT", "")).strip())}
+    if len(said) > 1:
+        raise InputError(f"{path}: the pixels of its bands are in {' and '.join(sorted(said))} (ingest.hdus)")
+    return said.pop() if said else ""
+
+
 def _plane(image: Path, path: Path) -> Float[np.ndarray, "h w"]:
     """The one 2-D image of a companion file."""
     if not path.is_file():
@@ -183,14 +190,3 @@ def _plane(image: Path, path: Path) -> Float[np.ndarray, "h w"]:
     if len(bands) != 1:
         raise InputError(f"{path}: a companion has one band, not {len(bands)}")
     return bands[0].astype(np.float64)
-
-
-def _units(ingest: Ingest, paths: list[Path]) -> str:
-    """BUNIT of the first file that can be read; "" if it has none."""
-    for path in paths:
-        try:
-            with _opened(path) as hdus:
-                return str(_chosen(path, _images(hdus), ingest.hdus)[0].header.get("BUNIT", "")).strip()
-        except InputError:
-            continue  # its row will be refused, with this reason
-    return ""

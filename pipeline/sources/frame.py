@@ -17,4 +17,5 @@ class Frame:
     observed: Mapping[str, float] = field(default_factory=dict)  # keys of sources.OBSERVED
     labels: Mapping[str, float | str] = field(default_factory=dict)  # what the file itself says; a table's come later
     kind: str = ""  # class, "" unknown
+    units: str = ""  # of the pixels, "" unknown
     to_pixel: Callable[[float, float], tuple[float, float]] | None = None  # ra, dec [deg] -> x, y [pixels from 0]

@@ -18,7 +18,7 @@ from pipeline.sources.prepare import prepared
 from pipeline.sources.units import check as check_unit
 from pipeline.sources.units import unit_of
 
-TRIED = 100  # rows from which the shape of all is taken, if the first of them cannot be read
+TRIED = 100  # rows from which shape and unit of all are taken, if the first of them cannot be read
 Load = Callable[[int], Frame]
 Words = Mapping[str, float | str]
 
@@ -28,7 +28,6 @@ def open_rows(
     ids: Sequence[str],
     load: Load,
     fingerprint: str,
-    units: str = "",
     identities: Shaped[np.ndarray, "n i"] | None = None,
     labels: Labels | None = None,
 ) -> Source:
@@ -36,7 +35,7 @@ def open_rows(
 
     `load` must be picklable. Labels come from the table `ingest.labels`, and where that says nothing from the frame;
     `identities` are those that the files themselves hold; `labels` is the table where it has been joined already. The
-    first row that can be read decides the shape of all.
+    first row that can be read decides the shape and the unit of all.
     """
     for name, how in ingest.targets.items():
         check_unit(name, how)
@@ -46,14 +45,15 @@ def open_rows(
     if identities is None:
         identities = _identities(ingest, labels, len(ids))
     groups = _groups(ids, identities)
-    rows = Rows(ingest, tuple(ids), load, labels.lines, identities, groups, shape=None)
-    shape = _first_shape(rows)
+    rows = Rows(ingest, tuple(ids), load, labels.lines, identities, groups)
+    first = _first(rows)
+    bands, height, width = first.image.shape
     return Source(
         rows=len(ids),
-        shape=shape,
+        shape=(bands, height, width),
         target_units={name: unit_of(how) for name, how in ingest.targets.items()},
-        read=replace(rows, shape=shape),
-        units=ingest.units or units,
+        read=replace(rows, shape=first.image.shape, units=first.units),
+        units=ingest.units or first.units,
         provenance=_provenance(ingest, len(ids), labels),
         fingerprint=fingerprint,
         pixel_scale=ingest.pixel_scale,
@@ -73,7 +73,8 @@ class Rows:
     lines: Mapping[int, Words]  # of the table, by row
     identities: Shaped[np.ndarray, "n i"]
     groups: Int[np.ndarray, " n"]
-    shape: tuple[int, ...] | None
+    shape: tuple[int, ...] | None = None  # that every frame must have
+    units: str | None = None  # of the pixels, likewise; "" unknown
 
     def __call__(self, rows: Int[np.ndarray, " m"]) -> Lenses:
         frames: dict[int, Frame] = {}
@@ -104,6 +105,11 @@ class Rows:
         frame = replace(frame, labels=labels, kind=kind, observed=observed)
         frame = prepared(frame, self.ingest.prepare, self.ingest.nan, _position(frame, self.ingest))
         _check(frame, self.shape, self.ids[0])
+        if frame.units and self.units is not None and frame.units != self.units and not self.ingest.units:
+            raise ValueError(
+                f"its pixels are in {frame.units}, those of {self.ids[0]} in {self.units or 'no stated unit'}; all "
+                "must have one unit (ingest.units states it, where it is only written in two ways)"
+            )
         return frame
 
     def _lenses(self, rows: Int[np.ndarray, " m"], frames: list[Frame], targets: np.ndarray) -> Lenses:
@@ -194,12 +200,12 @@ def _groups(ids: Sequence[str], identities: Shaped[np.ndarray, "n i"]) -> Int[np
     return np.array([group_of(first[int(c)]) for c in component], dtype=np.int64)
 
 
-def _first_shape(rows: Rows) -> tuple[int, int, int]:
+def _first(rows: Rows) -> Frame:
+    """The first row that can be read."""
     failures = []
     for row in range(min(TRIED, len(rows.ids))):
         try:
-            bands, height, width = rows.frame(row).image.shape
-            return bands, height, width
+            return rows.frame(row)
         except ValueError as error:
             failures.append(f"{rows.ids[row]}: {error}")
     raise InputError(f"{failures[0]}; nor can any of the first {len(failures)} images be used")

@@ -39,14 +39,14 @@ def open_store(ingest: Ingest, folder: Path) -> Source:
     }
     rows = Rows(
         str(folder),
+        units=said["units"],
         version=digest(said),
         many=max(1, BLOCK_BYTES // (4 * math.prod(store.shape("images")[1:]))),
         columns={name: store.read(name) for name in COLUMNS if name in store},
         targets=said["target_names"],
         observed=said["observed"],
     )
-    chosen, units = ingest.model_copy(update=known), said["units"]
-    source = open_rows(chosen, ids, rows.load, rows.version, units, identities, labels)
+    source = open_rows(ingest.model_copy(update=known), ids, rows.load, rows.version, identities, labels)
     return source if ingest.identities else grouped(source, store.read(GROUP))
 
 
@@ -91,6 +91,7 @@ class Rows:
     """The rows of a store: its columns, and where its pixels are."""
 
     path: str
+    units: str  # of the pixels
     version: str  # a digest: what was read of another version is forgotten
     many: int  # rows read at once
     columns: dict[str, np.ndarray]
@@ -107,6 +108,7 @@ class Rows:
             observed=dict(zip(self.observed, column["observed"], strict=True)),
             labels=dict(zip(self.targets, column["targets"], strict=True)),
             kind=column["kind"],
+            units=self.units,
         )
 
 

@@ -4,6 +4,9 @@ import math
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+import numpy as np
+from jaxtyping import Bool
+
 from pipeline.errors import InputError
 from pipeline.places import Place, place, reaching
 
@@ -15,6 +18,8 @@ HARMLESS = 16 * 2**20  # bytes that any array may announce: a column of one valu
 INFLATION = 200  # most bytes that a stored byte may announce; zstd makes thousands of zeros, 10 of images with noise
 CHUNK_BYTES = 64 * 2**20  # that a chunk may take in memory, or
 CHUNK_FACTOR = 20  # times what is stored of its array
+ABSENT = 2**64 - 1  # offset and length, in the index of a shard, of a chunk that it does not hold
+INDEX_CODECS = ["bytes", "crc32c"]  # of the index; the second is optional, and of four bytes
 
 
 def foreign(path: str | Place) -> Mapping[str, Any]:
@@ -45,7 +50,7 @@ def _fault(where: Place, array: Any) -> str:
     if unknown:
         return f"its codec {unknown.pop()} is not one of {', '.join(sorted(CODECS))}"
     stored = [file.stat().st_size for file in where.rglob("*") if file.is_file()]
-    missing, needed = _missing(array, len(stored))
+    missing, needed = _missing(where, array, len(stored))
     if missing:
         return f"{missing} of {needed} chunks are missing; write zeros too (write_empty_chunks)"
     chunk = math.prod(array.chunks) * array.dtype.itemsize
@@ -56,14 +61,37 @@ def _fault(where: Place, array: Any) -> str:
     return ""
 
 
-def _missing(array: Any, files: int) -> tuple[int, int]:
-    """How many files of chunks an array lacks, of how many; they are listed only if they can all be there."""
+def _missing(where: Place, array: Any, files: int) -> tuple[int, int]:
+    """How many chunks (or, if they are fewer than the files there, shards) an array lacks, of how many."""
     pieces = array.shards or array.chunks
-    needed = math.prod(math.ceil(side / piece) for side, piece in zip(array.shape, pieces, strict=True))
-    if needed > files:
-        return needed - files, needed
-    inner = math.prod(piece // chunk for piece, chunk in zip(pieces, array.chunks, strict=True))
-    return needed - array.nchunks_initialized // inner, needed
+    grid = tuple(math.ceil(side / piece) for side, piece in zip(array.shape, pieces, strict=True))
+    if math.prod(grid) > files:  # they are looked at only if they can all be there
+        return math.prod(grid) - files, math.prod(grid)
+    if array.shards is None:
+        return array.nchunks - array.nchunks_initialized, array.nchunks
+    return sum(int((~_held(where, array, shard)).sum()) for shard in np.ndindex(grid)), array.nchunks
+
+
+def _held(where: Place, array: Any, shard: tuple[int, ...]) -> Bool[np.ndarray, "..."]:
+    """Which of the chunks that lie in the array a shard holds, by its index."""
+    layout = array.metadata.to_dict()["codecs"][0]["configuration"]
+    codecs = [codec["name"] for codec in layout["index_codecs"]]
+    if codecs != INDEX_CODECS[: len(codecs)] or len(array.metadata.to_dict()["codecs"]) > 1:
+        raise ValueError("its shards have an index that cannot be looked at; write it with the default codecs")
+    per_shard = [piece // chunk for piece, chunk in zip(array.shards, array.chunks, strict=True)]
+    inside = tuple(
+        slice(math.ceil(min(piece, side - at * piece) / chunk))
+        for at, piece, chunk, side in zip(shard, array.shards, array.chunks, array.shape, strict=True)
+    )
+    numbers, checksum = 16 * math.prod(per_shard), 4 * (len(codecs) - 1)
+    file = where / array.metadata.encode_chunk_key(shard)
+    if not file.exists():
+        return np.zeros(per_shard, dtype=bool)[inside]
+    with file.open("rb") as bytes_:
+        if layout["index_location"] == "end":
+            bytes_.seek(-numbers - checksum, 2)
+        index = np.frombuffer(bytes_.read(numbers), dtype="<u8").reshape(*per_shard, 2)
+    return (index != ABSENT).any(axis=-1)[inside]
 
 
 def _codecs(said: Any) -> Iterator[str]:

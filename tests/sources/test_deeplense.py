@@ -15,7 +15,7 @@ from pipeline import params
 from pipeline.errors import InputError
 from pipeline.params import Ingest
 from pipeline.sources import deeplense
-from tests.conftest import TINY
+from tests.conftest import TINY, complaint
 
 IMAGE = np.arange(36, dtype=np.int64).reshape(6, 6)
 

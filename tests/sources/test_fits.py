@@ -17,6 +17,7 @@ from pipeline.errors import InputError, Refused
 from pipeline.sources import Lenses, Source, companions
 from pipeline.sources import fits as source
 from pipeline.sources.frame import Frame
+from tests.conftest import complaint
 
 Open = Callable[..., Source]
 Read = Callable[..., Frame]
@@ -272,6 +273,26 @@ def test_units_are_those_of_the_first_readable_file_unless_params_say(folder: Pa
         fits.PrimaryHDU(np.ones((5, 7)), fits.Header({"BUNIT": units})).writeto(folder / name, overwrite=True)
     assert opened().units == "electron/s"
     assert opened("ingest.units=nJy").units == "nJy"
+
+
+def test_files_in_different_units_are_not_mixed(folder: Path, opened: Open) -> None:
+    """A file that says nothing is believed to be like the others; params may say that two words mean one unit."""
+    for name, header in (("a.fits", {"BUNIT": "ELECTRONS/S"}), ("c.fits", {"BUNIT": "electron/s"}), ("d.fits", {})):
+        fits.PrimaryHDU(np.ones((5, 7)), fits.Header(header)).writeto(folder / name, overwrite=True)
+    (folder / "deep" / "b.fits").unlink()
+    with pytest.raises(Refused) as caught:
+        everything(opened())
+    assert [name for name, _ in caught.value.reasons.values()] == ["c.fits"]
+    assert "its pixels are in electron/s, those of a.fits in ELECTRONS/S" in complaint(lambda: everything(opened()))
+    assert everything(opened("ingest.units=electron / s")).id.tolist() == ["a.fits", "c.fits", "d.fits"]
+
+
+def test_bands_in_different_units_are_not_stacked(folder: Path, opened: Open) -> None:
+    hdus = extensions(G=np.ones((5, 7)), R=np.ones((5, 7)))
+    hdus[1].header["BUNIT"], hdus[2].header["BUNIT"] = "adu", "electron"
+    hdus.writeto(folder / "a.fits", overwrite=True)
+    said = complaint(lambda: everything(opened("ingest.hdus=[G,R]", "ingest.pattern=a.fits")))
+    assert "the pixels of its bands are in adu and electron (ingest.hdus)" in said
 
 
 def test_the_pattern_chooses(opened: Open) -> None:

@@ -193,6 +193,26 @@ def test_a_missing_chunk_is_not_taken_for_zeros(tmp_path: Path, opened: Open) ->
         opened()
 
 
+@pytest.mark.parametrize("at", ["start", "end"])
+def test_a_chunk_missing_in_a_shard_is_not_taken_for_zeros(tmp_path: Path, opened: Open, at: str) -> None:
+    """Shards reach beyond the array: only chunks that lie in it are wanted."""
+    codec = library.codecs.ShardingCodec(chunk_shape=(2, 4, 4), index_location=at)
+
+    def written(pixels: np.ndarray) -> Source:
+        made = library.open_group(tmp_path / "a.zarr", mode="w")
+        made.create_array("mass", data=np.ones(9))
+        layout = {"shape": pixels.shape, "dtype": "f4", "chunks": (4, 8, 8), "compressors": None}
+        made.create_array("images", serializer=codec, **layout)[:] = pixels
+        return opened()
+
+    pixels = np.ones((9, 10, 12), dtype=np.float32)
+    np.testing.assert_array_equal(written(pixels).read(np.arange(9)).images[:, 0], pixels)
+    pixels[2:4, 4:8, :4] = 0
+    pixels[8:, 8:, 8:] = 0
+    with pytest.raises(InputError, match=r"a\.zarr/images: 2 of 45 chunks are missing"):
+        written(pixels)
+
+
 def alter(path: Path, **changes: Any) -> None:
     path.write_text(json.dumps(json.loads(path.read_text()) | changes))
 
