@@ -10,7 +10,8 @@ import pandas as pd
 from pipeline.errors import InputError
 from pipeline.params import Ingest
 
-NAMED = 3  # ids that a report gives as examples
+NAMED = 3  # ids that a report gives as examples,
+LONG = 80  # and how many letters of each
 
 
 @dataclass(frozen=True)
@@ -120,4 +121,5 @@ def _report(ids: Sequence[str], lonely: list[str], strangers: list[str]) -> None
     for what, names in (("images without a line", lonely), ("lines without an image", strangers)):
         if names:
             more = ", ..." if len(names) > NAMED else ""
-            print(f"ingest: labels: {len(names)} {what} ({', '.join(names[:NAMED])}{more}), of {len(ids)} images")
+            first = ", ".join(name if len(name) <= LONG else f"{name[:LONG]}…" for name in names[:NAMED])
+            print(f"ingest: labels: {len(names)} {what} ({first}{more}), of {len(ids)} images")

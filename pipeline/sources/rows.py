@@ -85,9 +85,8 @@ class Rows:
                 frame = self.frame(row)
                 targets[row] = [_target(frame.labels, how) for how in self.ingest.targets.values()]
                 frames[row] = frame
-            except ValueError as error:  # InputError names the file; the reason alone is wanted beside its name
-                name = self.ids[row]
-                reasons[row] = name, str(error).rpartition(f"{name}: ")[2]
+            except ValueError as error:
+                reasons[row] = self.ids[row], _reason(str(error), self.ids[row])
         if reasons:
             raise Refused(reasons)
         made = [frames[row] for row in rows.tolist()]
@@ -126,6 +125,12 @@ class Rows:
             identities=self.identities[rows] if self.ingest.identities else None,
             observed={name: np.array([frame.observed[name] for frame in frames]) for name in OBSERVED},
         )
+
+
+def _reason(said: str, name: str) -> str:
+    """What an `InputError` says of a row, without the path of its file where that ends in the row's name."""
+    folder, found, reason = said.partition(f"{name}: ")
+    return reason if found and (not folder or folder.endswith("/")) else said
 
 
 def _check(frame: Frame, shape: tuple[int, ...] | None, first: str) -> None:
