@@ -5,6 +5,7 @@ import re
 import shutil
 import subprocess
 import sys
+import time
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
@@ -33,16 +34,19 @@ ROWS = 300
 
 
 @pytest.fixture(scope="module")
-def server() -> Iterator[str]:
-    """The endpoint of an S3 server."""
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The endpoint of an S3 server. It logs every request: into a file, because a pipe that nobody reads fills up."""
+    log = tmp_path_factory.mktemp("s3") / "log"
     command = [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", "0"]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
-    assert process.stdout
-    announced = next(found for line in process.stdout if (found := re.search(r"http://127\.0\.0\.1:\d+", line)))
+    with log.open("w") as lines:
+        process = subprocess.Popen(command, stdout=lines, stderr=subprocess.STDOUT)
+    deadline = time.monotonic() + 60
+    while not (announced := re.search(r"http://127\.0\.0\.1:\d+", log.read_text())):
+        assert time.monotonic() < deadline, log.read_text()
+        time.sleep(0.1)
     yield announced[0]
     process.kill()
     process.wait()
-    process.stdout.close()
 
 
 @pytest.fixture
