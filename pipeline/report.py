@@ -7,14 +7,11 @@ Writes figures (predicted against true, error by bin, learning curves, a gallery
 the numbers behind the first and third as CSV.
 """
 
-import io
 import json
 from collections.abc import Iterable
 from itertools import product
 from pathlib import Path
-from typing import Any
 
-import matplotlib
 import numpy as np
 import pandas as pd
 from jaxtyping import Int
@@ -24,17 +21,9 @@ from matplotlib.ticker import LogLocator, NullLocator
 
 from pipeline import atomic, params, tables
 from pipeline.command import run
+from pipeline.drawing import STYLE, png
 from pipeline.store import Store
 
-STYLE: Any = {
-    "figure.dpi": 120,
-    "savefig.bbox": "tight",
-    "font.size": 10,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "axes.prop_cycle": plt.cycler(color=["#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9"]),
-    "legend.frameon": False,
-}  # Okabe & Ito's colours: they survive colour blindness
 SHOWN = 2000  # points of a scatter plot that an eye can tell apart
 
 
@@ -52,7 +41,6 @@ def report(
     inputs, backbones, sizes, seeds, chosen = params.read(
         overrides, "train.inputs", "train.backbones", "train.sizes", "train.seeds", "report"
     )
-    matplotlib.use("agg")
     folder = Path(target)
     cells = [f"{name}-{backbone}-{size}" for name, backbone, size in product(inputs, backbones, sizes)]
     scatter = _scatter(Path(predictions), cells, seeds)
@@ -70,15 +58,8 @@ def report(
             drawn[f"scatter_{name}"] = draw_scatter(scatter[scatter["target"] == name], name)
             drawn[f"error_by_bin_{name}"] = draw_bins(bins[bins["target"] == name], name, units[name])
         for name, figure in drawn.items():
-            _save(figure, folder / "figures" / f"{name}.png")
+            atomic.write(folder / "figures" / f"{name}.png", png(figure))
     print(f"report: {len(drawn)} figures in {folder / 'figures'}")
-
-
-def _save(figure: Figure, path: Path) -> None:
-    drawing = io.BytesIO()
-    figure.savefig(drawing, format="png", metadata={"Software": None})
-    atomic.write(path, drawing.getvalue())
-    plt.close(figure)
 
 
 def draw_scatter(table: pd.DataFrame, target: str) -> Figure:
