@@ -189,7 +189,7 @@ def test_real_telescope_images_are_ingested_or_refused_by_name(clone: Clone, sha
     assert "ingest: 119 images of 1 x 120 x 120 from fits" in survey
     hubble = run(folder, *ingest, f"ingest.path={shared}/hst/slacs0946+1006", "ingest.pattern=data.fits")
     assert "ingest: 1 images of 1 x 281 x 281 from fits" in hubble
-    defective = (*ingest, f"ingest.path={shared}/panstarrs/defective", "ingest.pattern=*.fits", "ingest.nan=mask")
+    defective = (*ingest, f"ingest.path={shared}/panstarrs/defective", "ingest.pattern='*.fits'", "ingest.nan=mask")
     refused = start(folder, *defective)
     assert "1 of 4 images cannot be used, more than ingest.max_quarantined (0.05) allows" in refused.communicate()[0]
     assert refused.returncode == 1
