@@ -196,7 +196,7 @@ def test_real_telescope_images_are_ingested_or_refused_by_name(clone: Clone, sha
     assert "ingest: 3 images of 1 x 120 x 120 from fits, 1 in quarantine" in run(
         folder, *defective, "ingest.max_quarantined=0.25"
     )
-    assert re.search(r"HAHJ1328-3132_i\.fits,every pixel is NaN", (folder / "quarantine.csv").read_text())
+    assert re.search(r'HAHJ1328-3132_i\.fits,"every pixel is NaN', (folder / "quarantine.csv").read_text())
 
 
 def test_setting_up_recovers_from_an_interrupted_try(tmp_path: Path) -> None:
