@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 from ruamel.yaml import YAML, YAMLError
 
 from pipeline.errors import InputError
@@ -117,38 +117,72 @@ class Ingest(Section):
     targets: Annotated[dict[str, TargetSource], Field(min_length=1)]
 
 
+PRIORS = ("uniform", "log_uniform", "normal", "fixed")
+
+
+class Prior(Section):
+    """What values a parameter has among lenses, in its unit: `uniform` and `log_uniform` [from, to] (the latter uniform
+    in the logarithm), `normal` [mean, standard deviation] (cut off where the parameter ends), or `fixed`."""
+
+    uniform: Range | None = None
+    log_uniform: Range | None = None
+    normal: Range | None = None
+    fixed: float | None = None
+
+    @model_validator(mode="after")
+    def one(self) -> "Prior":
+        given = [kind for kind in PRIORS if getattr(self, kind) is not None]
+        if len(given) != 1:
+            raise ValueError(f"a prior is one of {', '.join(PRIORS)}; this is {' and '.join(given) or 'none of them'}")
+        for pair in (self.uniform, self.log_uniform):
+            if pair and pair[0] > pair[1]:
+                raise ValueError(f"from {pair[0]:g} to {pair[1]:g} runs backwards; write [{pair[1]:g}, {pair[0]:g}]")
+        if self.log_uniform and self.log_uniform[0] <= 0:
+            raise ValueError(f"log_uniform needs numbers above zero, not {self.log_uniform[0]:g}")
+        if self.normal and self.normal[1] <= 0:
+            raise ValueError(f"normal is [mean, standard deviation], and {self.normal[1]:g} is no width")
+        return self
+
+    @property
+    def varies(self) -> bool:
+        """Whether two lenses can differ in it."""
+        pair = self.uniform or self.log_uniform
+        return pair[0] < pair[1] if pair else self.normal is not None
+
+
+class Subhalos(Section):
+    """How subhalos are placed and how they bend light, where `substructure_fraction` has a prior."""
+
+    profile: Literal["point", "sis", "tnfw"]
+    positions: Literal["disc", "host"]
+    number: Literal["poisson", "fixed"]
+    reach: Positive
+    sheet: bool
+    scatter: Annotated[float, Field(ge=0)]
+    truncation: Positive
+
+
+def _fixed(value: Any) -> Any:
+    """A bare number is a prior that is fixed."""
+    return {"fixed": float(value)} if isinstance(value, int | float) and not isinstance(value, bool) else value
+
+
 class Simulation(Section):
-    preset: Literal["axion"]
+    preset: Literal["axion", "axion_free", "lens64", "substructure", "halo_mass", "wdm"]
     images: Count
     seed: Seed
     size: Annotated[int, Field(ge=8)]
-    pixel_scale: Positive
-    supersampling: Count
-    psf_fwhm: Positive
-    exposure: Positive
-    zero_point: float
-    sky_brightness: float
-    read_noise: Annotated[float, Field(ge=0)]
-    einstein_radius: Positive
-    axis_ratio: Annotated[float, Field(gt=0, le=1)]
-    shear: Annotated[float, Field(gt=-1, lt=1)]
-    vortex_fraction: Annotated[float, Field(ge=0, lt=1)]
-    log10_axion_mass: Range
-    source_offset: Annotated[float, Field(ge=0)]
-    source_radius: Range
-    source_axis_ratio: Range
-    source_magnitude: Range
-    source_sersic_index: Annotated[float, Field(ge=0.3, le=8)]
-
-    @model_validator(mode="after")
-    def ranges_ascend(self) -> "Simulation":
-        for name in ("log10_axion_mass", "source_radius", "source_axis_ratio", "source_magnitude"):
-            low, high = getattr(self, name)
-            if low > high:
-                raise ValueError(f"{name}: [{low}, {high}] has its ends the wrong way round")
-        if self.source_radius[0] <= 0 or self.source_axis_ratio[0] <= 0 or self.source_axis_ratio[1] > 1:
-            raise ValueError("source_radius must be above 0, and source_axis_ratio above 0 and at most 1")
-        return self
+    supersampling: Count | Literal["auto"]
+    instrument: Literal["euclid_vis", "hst_wfc3_f160w", "hst_acs_f814w", "rubin_r", "rubin_i", "ideal"]
+    pixel_scale: Positive | None
+    psf_fwhm: Positive | None
+    exposure: Positive | None
+    sky_brightness: float | None
+    read_noise: Annotated[float, Field(ge=0)] | None
+    noise: Literal["poisson", "none"]
+    accept_noise_free: bool
+    subhalos: Subhalos
+    priors: dict[str, Annotated[Prior, BeforeValidator(_fixed)]]
 
 
 class Fractions(Section):
@@ -315,7 +349,9 @@ def _override(tree: dict[str, Any], override: str) -> None:
     if not isinstance(tree, dict) or leaf not in tree:
         raise InputError(f"{key}: no such parameter to override; there are {', '.join(tree) or 'none below it'}")
     try:
-        tree[leaf] = YAML(typ="safe").load(text)
+        tree[leaf] = (
+            text if text.startswith("*") else YAML(typ="safe").load(text)
+        )  # a glob, which YAML takes for an alias
     except YAMLError:
         raise InputError(f"{key}: {text!r} is not YAML") from None
 

@@ -1,36 +1,104 @@
 """Deflectors: the angle by which mass bends light, in units of the image plane (reduced deflection, arcsec).
 
-All are centred on the origin. A ray seen at (x, y) left the source plane at (x, y) - deflection.
+All are centred on the origin. A ray seen at (x, y) left the source plane at (x, y) - deflection. Parameters broadcast
+against the coordinates: of shape (n, 1, 1) against a grid of shape (h, w) for n lenses. Where the direction is
+undefined, at the centre, the deflection is zero.
 """
+
+import math
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
-Grid = Float[Tensor, "h w"]
-PerLens = Float[Tensor, "n 1 1"]
-Deflection = tuple[Float[Tensor, "n h w"], Float[Tensor, "n h w"]]
+Grid = Float[Tensor, "..."]
+Parameter = Float[Tensor, "..."]
+Deflection = tuple[Float[Tensor, "..."], Float[Tensor, "..."]]
+
+TERMS = 40  # of the series of an EPL: below 1e-10 of it for axis ratios above 0.4, below 1e-6 above 0.2
+ROUND = 1e-4  # an NFW's functions are interpolated where |x - 1| is below this
 
 
-def sie(x: Grid, y: Grid, einstein_radius: PerLens, axis_ratio: PerLens) -> Deflection:
+def rotated(x: Grid, y: Grid, angle: Parameter) -> Deflection:
+    """Coordinates in a frame whose x axis points along `angle` [rad, counter-clockwise from x]; a deflection found
+    there comes back with the opposite angle."""
+    cos, sin = torch.cos(angle), torch.sin(angle)
+    return cos * x + sin * y, cos * y - sin * x
+
+
+def point_mass(x: Grid, y: Grid, einstein_radius: Parameter) -> Deflection:
+    """A point: einstein_radius^2 / r, radially."""
+    strength = einstein_radius**2 / (x**2 + y**2).clamp_min(1e-18)
+    return strength * x, strength * y
+
+
+def sis(x: Grid, y: Grid, einstein_radius: Parameter) -> Deflection:
+    """Singular isothermal sphere: `einstein_radius` everywhere, radially."""
+    strength = einstein_radius / (x**2 + y**2).clamp_min(1e-24).sqrt()
+    return strength * x, strength * y
+
+
+def sie(x: Grid, y: Grid, einstein_radius: Parameter, axis_ratio: Parameter) -> Deflection:
     """Singular isothermal ellipsoid with its major axis along x.
 
     `einstein_radius` is that of the circle which encloses the same area as the critical ellipse (lenstronomy's
-    convention). Kormann, Schneider & Bartelmann 1994, A&A 284, 285, eq. 27a. At the centre, where the
-    direction is undefined, the deflection is zero.
+    convention). Kormann, Schneider & Bartelmann 1994, A&A 284, 285, eq. 27a.
     """
     f = (1 - axis_ratio**2).clamp_min(1e-8).sqrt()  # below 1e-4 the sphere's limit, to 1e-8
-    psi = (axis_ratio**2 * x**2 + y**2).sqrt().clamp_min(1e-12)
+    psi = (axis_ratio**2 * x**2 + y**2).clamp_min(1e-24).sqrt()
     strength = einstein_radius * axis_ratio.sqrt() / f
     return strength * torch.atan(f * x / psi), strength * torch.atanh(f * y / psi)
 
 
-def shear(x: Grid, y: Grid, gamma1: PerLens, gamma2: PerLens) -> Deflection:
+def epl(x: Grid, y: Grid, einstein_radius: Parameter, axis_ratio: Parameter, slope: Parameter) -> Deflection:
+    """Elliptical power law with its major axis along x; `slope` is that of the density in space (2: isothermal).
+
+    The convergence is (3 - slope) / 2 (einstein_radius / sqrt(q x^2 + y^2 / q))^(slope - 1).
+    Tessore & Metcalf 2015, A&A 580, A79, eqs. 13, 22 and 23; `TERMS` terms of their series.
+    """
+    t = slope - 1
+    zx, zy = axis_ratio * x, y
+    square = (zx**2 + zy**2).clamp_min(1e-24)
+    cos, sin = zx / square.sqrt(), zy / square.sqrt()
+    cos2, sin2 = cos**2 - sin**2, 2 * cos * sin
+    f = (1 - axis_ratio) / (1 + axis_ratio)
+    real, imaginary = torch.ones_like(cos2 * t), torch.zeros_like(cos2 * t)
+    for n in range(TERMS, 0, -1):  # Horner, from the last term inwards
+        a = -f * (2 * n - (2 - t)) / (2 * n + (2 - t))
+        real, imaginary = 1 + a * (cos2 * real - sin2 * imaginary), a * (cos2 * imaginary + sin2 * real)
+    scale = einstein_radius * axis_ratio.sqrt()
+    strength = 2 * scale / (1 + axis_ratio) * (scale**2 / square) ** ((t - 1) / 2)
+    return strength * (cos * real - sin * imaginary), strength * (cos * imaginary + sin * real)
+
+
+def shear(x: Grid, y: Grid, gamma1: Parameter, gamma2: Parameter) -> Deflection:
     """External shear: the tide of everything outside the image. Convergence-free."""
     return gamma1 * x + gamma2 * y, gamma2 * x - gamma1 * y
 
 
-def line_mass(x: Grid, y: Grid, einstein_radius: PerLens, half_length: PerLens, angle: PerLens) -> Deflection:
+def sheet(x: Grid, y: Grid, convergence: Parameter) -> Deflection:
+    """Uniform sheet of mass about the origin."""
+    return convergence * x, convergence * y
+
+
+def multipole(x: Grid, y: Grid, order: int, amplitude: Parameter, angle: Parameter) -> Deflection:
+    """Isothermal multipole of the mass: isodensity contours bulge by `amplitude` [arcsec] cos(order (phi - angle)).
+
+    The convergence is amplitude / (2 r) cos(order (phi - angle)). Xu et al. 2015, MNRAS 447, 3189, eq. B3
+    (lenstronomy's MULTIPOLE).
+    """
+    r = (x**2 + y**2).clamp_min(1e-24).sqrt()
+    cos, sin = x / r, y / r
+    real, imaginary = cos, sin  # of exp(i order phi)
+    for _ in range(order - 1):
+        real, imaginary = real * cos - imaginary * sin, real * sin + imaginary * cos
+    turn_cos, turn_sin = torch.cos(order * angle), torch.sin(order * angle)
+    along = (real * turn_cos + imaginary * turn_sin) * amplitude / (1 - order**2)
+    across = order * (imaginary * turn_cos - real * turn_sin) * amplitude / (1 - order**2)
+    return cos * along + sin * across, sin * along - cos * across
+
+
+def line_mass(x: Grid, y: Grid, einstein_radius: Parameter, half_length: Parameter, angle: Parameter) -> Deflection:
     """Uniform straight line of mass through the origin: the vortex of an axion halo.
 
     `einstein_radius` is that of a point with the same mass, `half_length` in arcsec, `angle` in radians. With
@@ -47,3 +115,46 @@ def line_mass(x: Grid, y: Grid, einstein_radius: PerLens, half_length: PerLens, 
     argument = torch.atan2(ay * bx - ax * by, ax * bx + ay * by)
     strength = einstein_radius**2 / (2 * half_length)
     return strength * (cos * log_modulus + sin * argument), strength * (sin * log_modulus - cos * argument)
+
+
+def nfw(x: Grid, y: Grid, scale_convergence: Parameter, scale_radius: Parameter) -> Deflection:
+    """Navarro, Frenk & White's halo; `scale_convergence` is rho_s r_s / Sigma_cr, `scale_radius` in arcsec.
+
+    Its convergence at the scale radius is two thirds of `scale_convergence`. Bartelmann 1996, A&A 313, 697.
+    """
+    r = (x**2 + y**2).clamp_min(1e-18).sqrt()
+    u = r / scale_radius
+    strength = 4 * scale_convergence * scale_radius * (torch.log(u / 2) + nfw_shape(u)) / u
+    return strength * x / r, strength * y / r
+
+
+def tnfw(x: Grid, y: Grid, scale_convergence: Parameter, scale_radius: Parameter, truncation: Parameter) -> Deflection:
+    """An NFW halo whose density falls faster beyond `truncation` scale radii: times tau^2 / (tau^2 + (r / r_s)^2).
+
+    Baltz, Marshall & Oguri 2009, JCAP 1, 15, eq. A.13; its mass is finite.
+    """
+    r = (x**2 + y**2).clamp_min(1e-18).sqrt()
+    u = r / scale_radius
+    strength = 4 * scale_convergence * scale_radius * tnfw_mass(u, truncation) / u
+    return strength * x / r, strength * y / r
+
+
+def tnfw_mass(u: Tensor, truncation: Tensor) -> Tensor:
+    """Projected mass inside `u` scale radii, in units of 4 pi rho_s r_s^3."""
+    tau2 = truncation**2
+    root = (tau2 + u**2).sqrt()
+    log = torch.log(u / (root + truncation))
+    inner = (tau2 + 1 + 2 * (u**2 - 1)) * nfw_shape(u) + truncation * math.pi + (tau2 - 1) * torch.log(truncation)
+    outer = root * (-math.pi + (tau2 - 1) / truncation * log)
+    return tau2 / (tau2 + 1) ** 2 * (inner + outer)
+
+
+def nfw_shape(u: Tensor) -> Tensor:
+    """arccosh(1 / u) / sqrt(1 - u^2) inside the scale radius and arccos(1 / u) / sqrt(u^2 - 1) outside it."""
+    near = (u - 1).abs() < ROUND
+    inside = torch.where(near | (u > 1), 0.5, u)  # where it is not asked for, a value without a NaN in its gradient
+    outside = torch.where(near | (u < 1), 2.0, u)
+    below = torch.acosh(1 / inside) / (1 - inside**2).sqrt()
+    above = torch.acos(1 / outside) / (outside**2 - 1).sqrt()
+    at_one = 1 - 2 / 3 * (u - 1) + 7 / 15 * (u - 1) ** 2
+    return torch.where(near, at_one, torch.where(u < 1, below, above))

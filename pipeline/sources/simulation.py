@@ -1,119 +1,135 @@
-"""Source `simulation`: lenses drawn and ray-traced on the spot.
+"""Source `simulation`: lenses drawn from the priors of a preset and ray-traced on the spot.
 
-The preset `axion` is a singular isothermal ellipsoid with external shear, both fixed, a Sersic source behind it that
-varies, and an axion vortex in every halo, seen through a Gaussian PSF with Poisson and read noise.
+Image i is the same whatever else is asked for: its parameters, subhalos, clumps and noise have generators of their
+own, and it is rendered alone.
 """
 
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from functools import partial
 
 import numpy as np
-import torch
 from jaxtyping import Float, Int
-from torch import Tensor
 
-from pipeline.lensing import deflectors, instrument, light, populations
+from pipeline.errors import InputError
+from pipeline.lensing import imaging, populations, presets, truth
+from pipeline.lensing.imaging import Camera
+from pipeline.lensing.instruments import INSTRUMENTS
+from pipeline.lensing.scene import Scene
 from pipeline.params import Simulation, plain
 from pipeline.sources import Lenses, Source
 
-BLOCK = 64  # lenses are always ray-traced in the same company, so that rounding cannot depend on who asks
+SAMPLED = 2.0  # pixels across the PSF's FWHM, below which it is undersampled
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """Some lenses: their parameters, what they are made of, and the subhalos among that."""
+
+    parameters: dict[str, Float[np.ndarray, " n"]]
+    scene: Scene
+    population: populations.Substructure | None
 
 
 def open_source(simulation: Simulation) -> Source:
     """The simulation as a source. Its images are sky-subtracted electrons per second."""
+    given = presets.priors(simulation.preset, simulation.priors)
+    own = camera(simulation).instrument
+    if simulation.noise == "none" and not simulation.accept_noise_free:
+        raise InputError(
+            "simulation.noise: none; results on noise-free images do not transfer to a telescope's. "
+            "simulation.accept_noise_free: true says that this is known"
+        )
+    if own.psf_fwhm < SAMPLED * own.pixel_scale:
+        width = own.psf_fwhm / own.pixel_scale
+        print(f"simulation: warning: the PSF is {width:.2f} pixels wide; below {SAMPLED:g} it is undersampled")
     return Source(
         rows=simulation.images,
         shape=(1, simulation.size, simulation.size),
-        target_units={"log10_axion_mass": "dex(eV)"},
+        target_units={name: truth.UNITS[name] for name in truth.names(given)},
         read=partial(read, simulation),
-        pixel_scale=simulation.pixel_scale,
-        psf_fwhm=simulation.psf_fwhm,
+        pixel_scale=own.pixel_scale,
+        psf_fwhm=own.psf_fwhm,
         units="electron / s",
-        provenance={"source": "simulation", "simulation": plain(simulation)},
+        provenance={
+            "source": "simulation",
+            "simulation": plain(simulation),
+            "priors": {name: plain(prior) for name, prior in given.items()},
+        },
         fingerprint="",  # its parameters and its code say all
     )
 
 
 def read(simulation: Simulation, lenses: Int[np.ndarray, " n"]) -> Lenses:
     """Those lenses of the preset, noise and all."""
-    firsts = np.unique(lenses - lenses % BLOCK)
-    images, masses = zip(*(_block(simulation, range(first, first + BLOCK)) for first in firsts.tolist()), strict=True)
-    wanted = np.searchsorted(firsts, lenses - lenses % BLOCK) * BLOCK + lenses % BLOCK
-    n, sky = len(lenses), _sky(simulation)
-    rms = instrument.sky_rms(sky, simulation.exposure, simulation.read_noise)
+    own, drawn = camera(simulation), draw(simulation, lenses.tolist())
+    exposure = own.instrument.exposure * drawn.parameters["exposure_factor"]
+    width = own.instrument.psf_fwhm * drawn.parameters["psf_factor"]
+    images = rates(simulation, drawn)
+    noise = np.zeros(len(lenses), dtype=np.float32)
+    if simulation.noise == "poisson":
+        noise = np.array([own.sky_rms(time) for time in exposure], dtype=np.float32)
+        images = _observed(simulation, own, images, exposure, lenses.tolist())
     return Lenses(
-        images=np.concatenate(images)[wanted, None],
-        targets={"log10_axion_mass": np.concatenate(masses)[wanted]},
+        images=images[:, None].astype(np.float32),
+        targets=_asked_for(simulation, drawn),
         id=np.array([f"{simulation.preset}-{simulation.seed}-{lens:07d}" for lens in lenses.tolist()]),
         group=lenses.astype(np.int64),
-        noise=np.full(n, rms, dtype=np.float32),
+        noise=noise,
+        kind=truth.kinds(drawn.parameters, drawn.population),
         observed={
-            "pixel_scale": np.full(n, simulation.pixel_scale),
-            "psf_fwhm": np.full(n, simulation.psf_fwhm),
-            "exposure": np.full(n, simulation.exposure),
-            "gain": np.full(n, 1.0),  # its images are electrons per second
-            "zero_point": np.full(n, simulation.zero_point),
+            "pixel_scale": np.full(len(lenses), own.instrument.pixel_scale),
+            "psf_fwhm": width,
+            "exposure": exposure,
+            "gain": np.full(len(lenses), 1.0),  # its images are electrons per second
+            "zero_point": np.full(len(lenses), own.instrument.zero_point),
         },
     )
 
 
-def draw(simulation: Simulation, lenses: range) -> dict[str, Float[np.ndarray, " n"]]:
-    """The true parameters of some lenses of the preset."""
-    return populations.axion(
-        lenses,
-        simulation.seed,
-        simulation.log10_axion_mass,
-        simulation.source_offset,
-        simulation.source_radius,
-        simulation.source_axis_ratio,
-        simulation.source_magnitude,
-    )
+def camera(simulation: Simulation) -> Camera:
+    """The instrument with the parameters' own numbers in place of its usual ones."""
+    changed = {
+        name: value
+        for name in ("pixel_scale", "psf_fwhm", "exposure", "sky_brightness", "read_noise")
+        if (value := getattr(simulation, name)) is not None
+    }
+    return Camera(replace(INSTRUMENTS[simulation.instrument], **changed), simulation.size)
 
 
-def rates(simulation: Simulation, drawn: dict[str, Float[np.ndarray, " n"]]) -> Float[Tensor, "n h w"]:
-    """Noise-free images of drawn lenses, electrons per second per pixel, float64."""
-    p = {name: torch.from_numpy(values)[:, None, None] for name, values in drawn.items()}
-    n = next(iter(p.values())).new_ones(len(p["source_x"]), 1, 1)
-    margin = instrument.psf_margin(simulation.psf_fwhm, simulation.pixel_scale)
-    x, y = instrument.grid(simulation.size, simulation.pixel_scale, simulation.supersampling, margin)
-    bends = (
-        deflectors.sie(x, y, n * simulation.einstein_radius, n * simulation.axis_ratio),
-        deflectors.shear(x, y, n * simulation.shear, n * 0.0),
-        deflectors.line_mass(
-            x,
-            y,
-            n * simulation.einstein_radius * simulation.vortex_fraction**0.5,
-            p["vortex_half_length"],
-            p["vortex_angle"],
-        ),
-    )
-    brightness = light.sersic(
-        x - sum(bend[0] for bend in bends) - p["source_x"],
-        y - sum(bend[1] for bend in bends) - p["source_y"],
-        light.magnitude_to_rate(p["source_magnitude"], simulation.zero_point),
-        p["source_radius"],
-        p["source_axis_ratio"],
-        p["source_angle"],
-        simulation.source_sersic_index,
-    )
-    return instrument.expose(brightness, simulation.pixel_scale, simulation.supersampling, simulation.psf_fwhm, margin)
+def draw(simulation: Simulation, lenses: Sequence[int]) -> Drawn:
+    """Some lenses of the preset."""
+    given = presets.priors(simulation.preset, simulation.priors)
+    parameters = populations.draw(given, simulation.seed, lenses)
+    population = None
+    if "substructure_fraction" in parameters:
+        population = populations.substructure(parameters, simulation.seed, lenses, simulation.subhalos)
+    zero_point = camera(simulation).instrument.zero_point
+    made = populations.scene(parameters, simulation.seed, lenses, zero_point, simulation.subhalos, population)
+    return Drawn(parameters, made, population)
 
 
-def _block(simulation: Simulation, lenses: range) -> tuple[np.ndarray, np.ndarray]:
-    """Noisy images (n, h, w) float32 and log10 axion masses (n,) of one block."""
-    drawn = draw(simulation, lenses)
-    observed = [
-        instrument.observe(
-            rate,
-            _sky(simulation),
-            simulation.exposure,
-            simulation.read_noise,
-            populations.generator(simulation.seed, lens, populations.NOISE),
-        )
-        for lens, rate in zip(lenses, rates(simulation, drawn).numpy(), strict=True)
+def rates(simulation: Simulation, drawn: Drawn) -> Float[np.ndarray, "n h w"]:
+    """Noise-free images, electrons per second per pixel."""
+    rays = None if simulation.supersampling == "auto" else simulation.supersampling
+    return imaging.rates(drawn.scene, camera(simulation), rays, drawn.parameters["psf_factor"].tolist())
+
+
+def _observed(
+    simulation: Simulation,
+    own: Camera,
+    images: Float[np.ndarray, "n h w"],
+    exposure: Float[np.ndarray, " n"],
+    lenses: Sequence[int],
+) -> Float[np.ndarray, "n h w"]:
+    noisy = [
+        imaging.observe(rate, own, time, populations.generator(simulation.seed, lens, populations.NOISE))
+        for rate, time, lens in zip(images, exposure, lenses, strict=True)
     ]
-    return np.stack(observed).astype(np.float32), drawn["log10_axion_mass"]
+    return np.stack(noisy)
 
 
-def _sky(simulation: Simulation) -> float:
-    """Sky in one pixel, electrons per second."""
-    return float(10 ** (-0.4 * (simulation.sky_brightness - simulation.zero_point)) * simulation.pixel_scale**2)
+def _asked_for(simulation: Simulation, drawn: Drawn) -> dict[str, Float[np.ndarray, " n"]]:
+    """The targets that vary."""
+    known = truth.targets(drawn.parameters, drawn.population)
+    return {name: known[name] for name in truth.names(presets.priors(simulation.preset, simulation.priors))}

@@ -9,7 +9,7 @@ import numpy as np
 
 from pipeline import params, store
 from pipeline.checks.symmetries import SYMMETRIES
-from pipeline.lensing import instrument, populations
+from pipeline.lensing import imaging, populations
 from pipeline.sources import OBSERVED, simulation
 from pipeline.store import Array, Store
 from tests.conftest import TINY
@@ -45,34 +45,32 @@ def axes(values: np.ndarray) -> tuple[str, ...]:
     return tuple("bhw"[: values.ndim - 1]) if values.ndim == 4 else tuple("t"[: values.ndim - 1])
 
 
-def preset(*overrides: str) -> params.Simulation:
+def preset() -> params.Simulation:
     """Bright lenses: noise hides little of them."""
-    bright = ("size=48", "pixel_scale=0.1", "psf_fwhm=0.16", "supersampling=2", "source_magnitude=[22.0, 23.0]")
-    chosen = [f"simulation.{override}" for override in (*bright, *overrides)]
-    return params.read(chosen, "simulation", path=TINY)
+    bright = (
+        "size=48",
+        "pixel_scale=0.1",
+        "psf_fwhm=0.16",
+        "supersampling=2",
+        "priors={source_magnitude: {uniform: [22.0, 23.0]}}",
+    )
+    return params.read([f"simulation.{override}" for override in bright], "simulation", path=TINY)
 
 
-def sky(chosen: params.Simulation) -> float:
-    """Electrons per second in an empty pixel."""
-    return 10 ** (-0.4 * (chosen.sky_brightness - chosen.zero_point)) * chosen.pixel_scale**2
+CAMERA = simulation.camera(preset())
 
 
 def observe(chosen: params.Simulation, rates: np.ndarray, draw: int = populations.NOISE) -> np.ndarray:
     """Noisy images (n, 1, h, w) of rates (n, h, w)."""
     images = [
-        instrument.observe(
-            rate, sky(chosen), chosen.exposure, chosen.read_noise, populations.generator(chosen.seed, lens, draw)
-        )
+        imaging.observe(rate, CAMERA, CAMERA.instrument.exposure, populations.generator(chosen.seed, lens, draw))
         for lens, rate in enumerate(rates)
     ]
     return np.stack(images)[:, None].astype(np.float32)
 
 
 def rates(chosen: params.Simulation, count: int) -> np.ndarray:
-    parts = [
-        simulation.rates(chosen, simulation.draw(chosen, range(a, min(a + 64, count)))) for a in range(0, count, 64)
-    ]
-    return np.concatenate([part.numpy() for part in parts])
+    return simulation.rates(chosen, simulation.draw(chosen, range(count)))
 
 
 def clean() -> Lenses:
@@ -80,14 +78,15 @@ def clean() -> Lenses:
     chosen = preset()
     n = IMAGES
     true = rates(chosen, n)
-    observed = [chosen.pixel_scale, chosen.psf_fwhm, chosen.exposure, 1.0, chosen.zero_point]
+    own = CAMERA.instrument
+    observed = [own.pixel_scale, own.psf_fwhm, own.exposure, 1.0, own.zero_point]
     columns = {
         "images": observe(chosen, true),
-        "targets": simulation.draw(chosen, range(n))["log10_axion_mass"][:, None],
+        "targets": simulation.draw(chosen, range(n)).parameters["log10_axion_mass"][:, None],
         "id": np.array([f"lens-{i:04d}" for i in range(n)]),
         "kind": np.array(["axion", "cdm"])[np.arange(n) % 2],
         "group": np.arange(n),
-        "noise": np.full(n, instrument.sky_rms(sky(chosen), chosen.exposure, chosen.read_noise), dtype=np.float32),
+        "noise": np.full(n, CAMERA.sky_rms(), dtype=np.float32),
         "noise_known": np.full(n, True),
         "observed": np.tile(np.array(observed), (n, 1)),
         "identities": np.array([[f"halo-{i}"] for i in range(n)]),
@@ -95,8 +94,8 @@ def clean() -> Lenses:
     said = {
         "target_names": ["log10_axion_mass"],
         "target_units": {"log10_axion_mass": "dex(eV)"},
-        "pixel_scale": chosen.pixel_scale,
-        "psf_fwhm": chosen.psf_fwhm,
+        "pixel_scale": own.pixel_scale,
+        "psf_fwhm": own.psf_fwhm,
         "units": "electron / s",
         "identities": ["halo"],
         "observed": list(OBSERVED),
@@ -148,9 +147,9 @@ def photographed_again(lenses: Lenses) -> Lenses:
 
 
 def noise_twice(images: np.ndarray) -> np.ndarray:
-    chosen = preset()
-    counts = (images + sky(chosen)) * chosen.exposure
-    return np.random.default_rng(1).poisson(counts.clip(0)) / chosen.exposure - sky(chosen)
+    exposure = CAMERA.instrument.exposure
+    counts = (images + CAMERA.sky) * exposure
+    return np.random.default_rng(1).poisson(counts.clip(0)) / exposure - CAMERA.sky
 
 
 def noise_free(lenses: Lenses) -> Lenses:

@@ -32,6 +32,107 @@ def line(x: Tensor, y: Tensor) -> deflectors.Deflection:
     return deflectors.line_mass(x, y, one(0.3), one(0.8), one(0.5))
 
 
+def spherical(kind: str, x: Tensor, y: Tensor) -> deflectors.Deflection:
+    """Those of which lenstronomy takes other numbers than we do, in ours."""
+    if kind == "TNFW":
+        return deflectors.tnfw(x, y, one(0.1), one(0.5), one(4.0))
+    return {"NFW": deflectors.nfw, "SIS": deflectors.sis, "POINT_MASS": deflectors.point_mass}[kind](
+        x, y, *((one(0.1), one(0.5)) if kind == "NFW" else (one(0.4),))
+    )
+
+
+@pytest.mark.parametrize(
+    ("kind", "theirs"),
+    [
+        ("POINT_MASS", {"theta_E": 0.4}),
+        ("SIS", {"theta_E": 0.4}),
+        ("NFW", {"Rs": 0.5, "alpha_Rs": 4 * 0.1 * 0.5 * (1 - np.log(2))}),
+        ("TNFW", {"Rs": 0.5, "alpha_Rs": 4 * 0.1 * 0.5 * (1 - np.log(2)), "r_trunc": 2.0}),
+    ],
+)
+def test_round_ones_are_lenstronomys(kind: str, theirs: dict[str, float]) -> None:
+    """An NFW bends by 4 kappa_s r_s (1 - ln 2) at its scale radius."""
+    place = {"center_x": 0, "center_y": 0}
+    expected = LensModel([kind]).alpha(X.flatten().numpy(), Y.flatten().numpy(), [theirs | place])
+    np.testing.assert_allclose(numbers(spherical(kind, X, Y)).reshape(2, -1), expected, atol=1e-8)
+
+
+@pytest.mark.parametrize("kind", ["SIS", "NFW", "TNFW"])
+def test_round_ones_are_smooth_and_without_curl(kind: str) -> None:
+    divergence, curl = gradients(lambda x, y: spherical(kind, x, y))
+    assert torch.isfinite(divergence).all()
+    assert (divergence > 0).all()
+    torch.testing.assert_close(curl, torch.zeros_like(X), atol=1e-9, rtol=0)
+
+
+def test_an_nfw_is_smooth_through_its_scale_radius() -> None:
+    u = torch.linspace(0.999, 1.001, 2001, dtype=torch.float64)
+    shape = deflectors.nfw_shape(u)
+    slope = (shape[2:] - shape[:-2]) / (u[2:] - u[:-2])
+    assert float(shape[1000]) == pytest.approx(1, abs=1e-9)
+    torch.testing.assert_close(slope, -2 / 3 + 14 / 15 * (u[1:-1] - 1), atol=1e-4, rtol=0)
+
+
+@pytest.mark.parametrize("slope", [1.6, 2.0, 2.3])
+@pytest.mark.parametrize("q", [0.5, 0.8, 0.999])
+def test_epl_is_lenstronomys(slope: float, q: float) -> None:
+    c = (1 - q) / (1 + q)
+    parameters = {"theta_E": 1.2, "gamma": slope, "e1": c, "e2": 0, "center_x": 0, "center_y": 0}
+    theirs = LensModel(["EPL"]).alpha(X.flatten().numpy(), Y.flatten().numpy(), [parameters])
+    ours = numbers(deflectors.epl(X, Y, one(1.2), one(q), one(slope)))
+    np.testing.assert_allclose(ours.reshape(2, -1), theirs, atol=1e-8)
+
+
+def test_an_isothermal_epl_is_the_sie() -> None:
+    ours = numbers(deflectors.epl(X, Y, one(1.2), one(0.6), one(2.0)))
+    np.testing.assert_allclose(ours, numbers(deflectors.sie(X, Y, one(1.2), one(0.6))), atol=1e-9)
+
+
+@pytest.mark.parametrize("slope", [1.7, 2.0, 2.3])
+def test_the_divergence_of_an_epl_is_twice_its_convergence(slope: float) -> None:
+    convergence = (3 - slope) / 2 * (1.2 / (0.7 * X**2 + Y**2 / 0.7).sqrt()) ** (slope - 1)
+    divergence, curl = gradients(lambda x, y: deflectors.epl(x, y, one(1.2), one(0.7), one(slope)))
+    torch.testing.assert_close(divergence, 2 * convergence, atol=1e-7, rtol=1e-7)
+    torch.testing.assert_close(curl, torch.zeros_like(X), atol=1e-8, rtol=0)
+
+
+@pytest.mark.parametrize("order", [3, 4])
+def test_multipoles_are_lenstronomys(order: int) -> None:
+    parameters = {"m": order, "a_m": 0.05, "phi_m": 0.3, "center_x": 0, "center_y": 0, "r_E": 1.0}
+    theirs = LensModel(["MULTIPOLE"]).alpha(X.flatten().numpy(), Y.flatten().numpy(), [parameters])
+    ours = numbers(deflectors.multipole(X, Y, order, one(0.05), one(0.3)))
+    np.testing.assert_allclose(ours.reshape(2, -1), theirs, atol=1e-8)
+
+
+def test_a_sheet_has_its_convergence_everywhere() -> None:
+    """Beside a shear, which has none."""
+
+    def both(x: Tensor, y: Tensor) -> deflectors.Deflection:
+        return tuple(a + b for a, b in zip(deflectors.sheet(x, y, one(-0.02)), shear(x, y), strict=True))
+
+    divergence, curl = gradients(both)
+    torch.testing.assert_close(divergence, torch.full_like(X, -0.04))
+    torch.testing.assert_close(curl, torch.zeros_like(X))
+
+
+@pytest.mark.parametrize("u", [0.1, 0.7, 2.0])
+def test_a_point_lens_makes_two_images_of_the_magnification_in_the_books(u: float) -> None:
+    """Images at (u +- sqrt(u^2 + 4)) / 2 Einstein radii; together (u^2 + 2) / (u sqrt(u^2 + 4)) times as bright."""
+    total = 0.0
+    for sign in (1, -1):
+        theta = torch.tensor([[(u + sign * (u**2 + 4) ** 0.5) / 2]], dtype=torch.float64)
+        zero = torch.zeros_like(theta)
+
+        def bent(x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
+            ax, ay = deflectors.point_mass(x, y, one(1.0))
+            return (x - ax).squeeze(), (y - ay).squeeze()
+
+        assert float(bent(theta, zero)[0]) == pytest.approx(u, abs=1e-12)
+        (xx, xy), (yx, yy) = torch.autograd.functional.jacobian(bent, (theta, zero))
+        total += abs(1 / float(xx * yy - xy * yx))
+    assert total == pytest.approx((u**2 + 2) / (u * (u**2 + 4) ** 0.5), rel=1e-9)
+
+
 def numbers(deflection: deflectors.Deflection) -> np.ndarray:
     return torch.stack(deflection)[:, 0].numpy()
 

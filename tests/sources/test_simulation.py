@@ -1,18 +1,15 @@
-"""Source `simulation`: right against lenstronomy, and lens i always the same lens."""
+"""Source `simulation`: lens i is always the same lens, and its labels and noise are what they say."""
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 import pytest
-import torch
-from lenstronomy.LensModel.lens_model import LensModel
 
-from pipeline import params
-from pipeline.lensing import instrument, light, populations
-from pipeline.params import Simulation
+from pipeline.errors import InputError
+from pipeline.params import Prior, Simulation
+from pipeline.sources import OBSERVED
 from pipeline.sources import simulation as source
-from tests.conftest import ROOT
 
 
 @pytest.fixture
@@ -52,66 +49,76 @@ def test_the_masses_are_uniform_over_their_range(simulation: Simulation) -> None
 
 
 def test_the_noise_it_declares_is_the_noise_it_adds(simulation: Simulation) -> None:
-    drawn = source.draw(simulation, range(64))
     lenses = source.read(simulation, np.arange(0, 64))
-    noise = lenses.images[:, 0] - source.rates(simulation, drawn).numpy()
+    noise = lenses.images[:, 0] - source.rates(simulation, source.draw(simulation, range(64)))
     corners = noise[:, [0, 0, 1, -1, -1, -2], [0, 1, 0, -1, -2, -1]]
     assert corners.std() == pytest.approx(lenses.noise[0], rel=0.1)
 
 
-def test_the_image_is_lenstronomys() -> None:
-    """Whole noise-free images of the default preset: lenstronomy bends the rays, our own light and PSF do the rest.
+def test_noise_free_images_need_consent(simulation: Simulation) -> None:
+    silent = simulation.model_copy(update={"noise": "none"})
+    with pytest.raises(InputError, match=r"^simulation\.noise: none; .*simulation\.accept_noise_free: true"):
+        source.open_source(silent)
+    lenses = source.read(silent.model_copy(update={"accept_noise_free": True}), np.arange(2))
+    np.testing.assert_array_equal(lenses.noise, 0)
+    np.testing.assert_array_equal(lenses.images[:, 0], source.rates(silent, source.draw(silent, range(2))))
 
-    The vortex is 2,000 point masses there; rays that graze one of them make the difference, so the line is kept
-    inside the ring.
-    """
-    default = params.read([], "simulation", path=ROOT / "params.yaml")
-    drawn = populations.axion(range(3), 5, (-23.5, -23.0), 0.3, (0.2, 0.3), (0.6, 1.0), (23.0, 24.0))
-    ours = source.rates(default, drawn).numpy()
-    margin = instrument.psf_margin(default.psf_fwhm, default.pixel_scale)
-    x, y = instrument.grid(default.size, default.pixel_scale, default.supersampling, margin)
-    ellipticity = (1 - default.axis_ratio) / (1 + default.axis_ratio)
-    for lens in range(3):
-        p = {name: values[lens] for name, values in drawn.items()}
-        along = ((np.arange(2000) + 0.5) / 1000 - 1) * p["vortex_half_length"]
-        element = default.einstein_radius * (default.vortex_fraction / 2000) ** 0.5
-        vortex = [
-            {
-                "theta_E": element,
-                "center_x": s * np.cos(p["vortex_angle"]),
-                "center_y": s * np.sin(p["vortex_angle"]),
-            }
-            for s in along
-        ]
-        macro = [
-            {"theta_E": default.einstein_radius, "e1": ellipticity, "e2": 0, "center_x": 0, "center_y": 0},
-            {"gamma1": default.shear, "gamma2": 0},
-        ]
-        model = LensModel(["SIE", "SHEAR"] + ["POINT_MASS"] * 2000)
-        bx, by = model.ray_shooting(x.flatten().numpy(), y.flatten().numpy(), macro + vortex)
-        brightness = light.sersic(
-            torch.from_numpy(bx).reshape(1, *x.shape) - p["source_x"],
-            torch.from_numpy(by).reshape(1, *x.shape) - p["source_y"],
-            *(
-                torch.full((1, 1, 1), float(value), dtype=torch.float64)
-                for value in (
-                    10 ** (-0.4 * (p["source_magnitude"] - default.zero_point)),
-                    p["source_radius"],
-                    p["source_axis_ratio"],
-                    p["source_angle"],
-                )
-            ),
-            default.source_sersic_index,
-        )
-        theirs = instrument.expose(
-            brightness, default.pixel_scale, default.supersampling, default.psf_fwhm, margin
-        ).numpy()[0]
-        assert np.abs(ours[lens] - theirs).max() < 2e-3 * theirs.max()
+
+@pytest.mark.parametrize("preset", get_args(Simulation.model_fields["preset"].annotation))
+def test_every_preset_comes_with_targets_that_vary_and_with_its_class(preset: str, section: Callable[..., Any]) -> None:
+    chosen = section("simulation", f"simulation.preset={preset}", "simulation.priors={}")
+    lenses = source.read(chosen, np.arange(12))
+    assert np.isfinite(lenses.images).all()
+    assert set(lenses.targets) == set(source.open_source(chosen).target_units)
+    assert lenses.targets
+    for name, values in lenses.targets.items():
+        assert len(np.unique(values[np.isfinite(values)])) > 1, name
+    kind = {"axion": "vortex", "axion_free": "vortex", "substructure": "subhalos", "wdm": "subhalos"}.get(
+        preset, "none"
+    )
+    assert kind in lenses.kind
+    assert set(lenses.observed) == set(OBSERVED)
+
+
+def test_a_prior_that_is_changed_leaves_what_others_draw(simulation: Simulation) -> None:
+    before = source.draw(simulation, range(5)).parameters
+    changed = simulation.model_copy(update={"priors": simulation.priors | {"slope": Prior(normal=[2.0, 0.1])}})
+    after = source.draw(changed, range(5)).parameters
+    assert {name for name in after if not np.array_equal(after[name], before[name])} == {"slope"}
+
+
+@pytest.mark.parametrize(
+    ("priors", "message"),
+    [
+        (
+            {"slop": Prior(fixed=2.0)},
+            r"^simulation\.priors: no parameter 'slop'; there are log10_axion_mass, vortex_angle",
+        ),
+        ({"axis_ratio": Prior(uniform=[0.5, 1.2])}, r"^simulation\.priors\.axis_ratio: 1\.2 is not between 0\.2 and 1"),
+        ({"source_radius": Prior(fixed=-0.1)}, r"^simulation\.priors\.source_radius: -0\.1 arcsec is not between"),
+        ({"redshift_source": Prior(uniform=[0.4, 2.0])}, r"^simulation\.priors\.redshift_source: reaches down to 0\.4"),
+        ({"log10_least_mass": Prior(fixed=10.0)}, r"^simulation\.priors\.log10_most_mass: reaches down to 10 where"),
+    ],
+)
+def test_priors_that_make_no_sense_are_refused(simulation: Simulation, priors: dict[str, Prior], message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        source.open_source(simulation.model_copy(update={"priors": priors}))
+
+
+def test_an_undersampled_psf_is_warned_of_with_its_number(
+    simulation: Simulation, capsys: pytest.CaptureFixture[str]
+) -> None:
+    source.open_source(simulation)
+    assert "the PSF is 1.50 pixels wide; below 2 it is undersampled" in capsys.readouterr().out
+    source.open_source(simulation.model_copy(update={"psf_fwhm": 0.4}))
+    assert not capsys.readouterr().out
 
 
 def test_a_vortex_leaves_its_mark(simulation: Simulation) -> None:
     """The label is in the image: without the vortex the same lens looks different by more than its noise."""
-    drawn = populations.axion(range(8), 1, (-23.8, -23.4), 0.3, (0.2, 0.3), (0.6, 1.0), (22.0, 23.0))
-    bare = simulation.model_copy(update={"vortex_fraction": 0.0})
-    change = (source.rates(simulation, drawn) - source.rates(bare, drawn)).abs().amax(dim=(1, 2))
-    assert float(change.min()) > 3 * source.read(simulation, np.arange(0, 1)).noise[0]
+    strong = simulation.priors | {"log10_axion_mass": Prior(uniform=[-23.8, -23.4])}
+    vortex = simulation.model_copy(update={"priors": strong})
+    bare = simulation.model_copy(update={"priors": strong | {"vortex_fraction": Prior(fixed=0.0)}})
+    images = [source.rates(chosen, source.draw(chosen, range(8))) for chosen in (vortex, bare)]
+    change = np.abs(images[0] - images[1]).max(axis=(1, 2))
+    assert change.min() > 3 * source.read(simulation, np.arange(0, 1)).noise[0]
