@@ -1,9 +1,10 @@
-# `make repro` runs the main job, `make test` every quick check, `make proof` the long ones as well. Each sets up .venv.
+# `make repro` runs the main job, `make test` every quick check, `make proof` the long ones as well, `make bench` measures
+# speed as ratios in one run. Each sets up .venv.
 
 PYTHON ?= python3
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
-.PHONY: repro test proof
+.PHONY: repro test proof bench
 .DELETE_ON_ERROR:
 
 repro: .venv/.ok
@@ -18,6 +19,9 @@ test: .venv/.ok
 
 proof: test
 	pytest -m proof -n 2 --dist=load
+
+bench: .venv/.ok
+	for name in store engine memory audit simulator; do python -m benchmarks.$$name || exit 1; done
 
 # The stamp is written last: an interrupted set-up is begun anew. Where the Python at hand already drives a GPU with its
 # own torch, that torch is kept; elsewhere the lock file's is installed from whatever index pip is configured to use.

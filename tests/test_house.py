@@ -73,6 +73,7 @@ def test_the_rooms_are_furnished() -> None:
         "baselines",
         "compare",
         "report",
+        "simulate",
     } == STAGES
     assert {"cnn", "resnet"} <= BACKBONES
 

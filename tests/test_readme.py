@@ -128,11 +128,18 @@ def check_lenses(clone: Path, shell: Shell, output: str) -> None:
     assert "compare" in ran(output)
 
 
+def check_preview(clone: Path, shell: Shell, output: str) -> None:
+    assert "simulate: 12 lenses of lens64 in lenses.png" in output
+    assert (clone / "lenses.png").read_bytes().startswith(b"\x89PNG")
+    (clone / "lenses.png").unlink()
+
+
 CHECKS = {
     "make repro": check_repro,
     "transform=arcsinh": check_stretch,
     "backbones": check_backbone,
     "queue": check_queue,
+    "--preview": check_preview,
     "$LENSES": check_lenses,
 }
 

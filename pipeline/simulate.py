@@ -1,0 +1,63 @@
+"""A look at what a preset draws, before anything is made of it.
+
+    python -m pipeline.simulate --preview gallery.png simulation.preset=lens64 simulation.supersampling=auto
+
+Each lens stands beside its noise-free image, under the targets that the preset has.
+"""
+
+from collections.abc import Iterable
+
+import numpy as np
+from matplotlib import pyplot as plt
+from matplotlib.figure import Figure
+
+from pipeline import atomic, params
+from pipeline.command import run
+from pipeline.drawing import STYLE, png
+from pipeline.errors import InputError
+from pipeline.sources import Lenses, simulation
+
+ROWS, COLUMNS = 4, 3  # of pairs of images
+SHORT = {"log10_": "lg ", "_": " "}
+KNEE = 3.0  # of the stretch, in units of the sky rms
+
+
+def simulate(option: str, picture: str, overrides: Iterable[str] = ()) -> None:
+    """Draw the first lenses of the preset as a PNG."""
+    if option != "--preview":
+        raise InputError(f"{option}: no such option; there is --preview, and dvc repro ingest makes the whole set")
+    chosen = params.read(overrides, "simulation")
+    units = simulation.open_source(chosen).target_units
+    count = min(chosen.images, ROWS * COLUMNS)
+    lenses = simulation.read(chosen, np.arange(count))
+    clean = simulation.rates(chosen, simulation.draw(chosen, range(count)))
+    with plt.rc_context(STYLE):
+        atomic.write(picture, png(gallery(lenses, clean, dict(units))))
+    print(f"simulate: {count} lenses of {chosen.preset} in {picture}")
+
+
+def gallery(lenses: Lenses, clean: np.ndarray, units: dict[str, str]) -> Figure:
+    """Pairs of a noisy image and the same without noise, stretched by arcsinh alike."""
+    figure, axes = plt.subplots(ROWS, 2 * COLUMNS, figsize=(2 * COLUMNS * 1.5, ROWS * (1.6 + 0.13 * len(units))))
+    softening = KNEE * max(float(lenses.noise[0]), 1e-3 * float(clean.max()))
+    for axis in axes.flat:
+        axis.set_axis_off()
+    for i, pair in enumerate(zip(lenses.images[:, 0], clean, strict=True)):
+        shown = axes[i // COLUMNS, 2 * (i % COLUMNS) :][:2]
+        top = np.arcsinh(pair[1].max() / softening)
+        for axis, image in zip(shown, pair, strict=True):
+            axis.imshow(np.arcsinh(image / softening), origin="lower", cmap="inferno", vmin=-0.5, vmax=top)
+        words = [_said(name, values[i], units[name]) for name, values in lenses.targets.items()]
+        shown[0].set_title("\n".join(words), fontsize=7, loc="left")
+    figure.tight_layout(pad=0.3)
+    return figure
+
+
+def _said(name: str, value: float, unit: str) -> str:
+    for long, short in SHORT.items():
+        name = name.replace(long, short)
+    return f"{name} {value:.4g} {unit.removeprefix('dex(').removesuffix(')')}".rstrip()
+
+
+if __name__ == "__main__":
+    run(simulate, "--preview PICTURE")
