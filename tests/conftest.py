@@ -18,7 +18,13 @@ ROOT = Path(__file__).parent.parent
 TINY = ROOT / "tests" / "tiny.yaml"
 FOREIGN = ("PYTEST", "DVC_", "GIT_", "MAKE", "MFLAGS")  # what a test run adds to the environment of its commands
 
+FIRST = ("test_readme.py", "test_engine.py")  # the longest files: the others fill the other core meanwhile
+
 torch.set_num_threads(1)  # the suite runs on as many processes as there are cores
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    items.sort(key=lambda item: FIRST.index(item.path.name) if item.path.name in FIRST else len(FIRST))
 
 
 @pytest.fixture(scope="session")
