@@ -8,6 +8,7 @@ Float32 against float64; the largest difference over the peak is printed beside 
 
 import math
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 import torch
@@ -18,12 +19,13 @@ from lenstronomy.LensModel.lens_model import LensModel
 from lenstronomy.LightModel.light_model import LightModel
 
 from benchmarks.turns import compare, seconds
-from pipeline.lensing import imaging, light
+from pipeline.lensing import deflectors, imaging, light, populations
 from pipeline.lensing.imaging import Camera
 from pipeline.lensing.instruments import Instrument
 from pipeline.lensing.scene import Scene
 
-LENSES, FWHM, SCALE = 16, 0.16, 0.1
+LENSES, FWHM, SCALE = 32, 0.16, 0.1
+CAMERA = Camera(Instrument(SCALE, FWHM, 1000.0, 1, 25.0, 22.0, 4.0, 1.0), 64)
 RANDOM = np.random.default_rng(0)
 P = {
     name: RANDOM.uniform(low, high, LENSES)
@@ -111,25 +113,38 @@ def along_the_line(number: int) -> np.ndarray:
     return np.broadcast_to(row, (LENSES, number, 3))
 
 
-def noisy(images: np.ndarray | list[np.ndarray]) -> list[np.ndarray]:
-    """Poisson counts and read noise on every image, drawn alike on both sides."""
-    generator = np.random.default_rng(1)
-    return [generator.poisson(image.clip(0) * 100 + 20) + generator.normal(0, 4, image.shape) for image in images]
+def noisy(images: list[np.ndarray]) -> list[np.ndarray]:
+    """Poisson counts and read noise, as a user of lenstronomy draws them with NumPy."""
+    generator, sky, time = np.random.default_rng(1), CAMERA.sky, CAMERA.instrument.exposure
+    return [
+        (generator.poisson((image + sky) * time) + generator.normal(0, 4, image.shape)) / time - sky for image in images
+    ]
+
+
+def observed(images: np.ndarray) -> list[np.ndarray]:
+    """The same by us, each image with a generator of its own."""
+    time = CAMERA.instrument.exposure
+    return [
+        imaging.observe(image, CAMERA, time, populations.generator(1, i, populations.NOISE))
+        for i, image in enumerate(images)
+    ]
 
 
 def duel(what: str, size: int, points: np.ndarray | None, bar: float, line: bool = False, noise: bool = False) -> None:
     lenses = scene(None if line else points, line)
-    camera = Camera(Instrument(SCALE, FWHM, 1000.0, 1, 25.0, 22.0, 4.0, 1.0), size)
+    camera = replace(CAMERA, size=size)
     ours = lambda: imaging.rates(lenses, camera, 1, [1.0] * LENSES)  # noqa: E731
     peer = theirs(size, points)
     off = max(float(np.abs(a - b).max() / b.max()) for a, b in zip(ours(), peer(), strict=True))
-    finish = noisy if noise else (lambda images: images)
-    compare(f"{what}, differs by {off:.0e}", lambda: finish(peer()), lambda: finish(ours()), bar)
+    what = f"{what}, differs by {off:.0e}"
+    if noise:
+        compare(what, lambda: noisy(peer()), lambda: observed(ours()), bar)
+    else:
+        compare(what, peer, ours, bar)
 
 
 def jacobian() -> None:
     """All derivatives of a 64 x 64 image, float64, without supersampling."""
-    camera = Camera(Instrument(SCALE, FWHM, 1000.0, 1, 25.0, 22.0, 4.0, 1.0), 64)
     main = ["einstein_radius", "axis_ratio", "angle", "slope", "lens_x", "lens_y", "shear1", "shear2"]
     main += ["multipole3", "multipole3_angle", "multipole4", "multipole4_angle"]
     source = ["flux", "x", "y", "radius", "axis_ratio", "angle", "index"]
@@ -138,7 +153,8 @@ def jacobian() -> None:
     def image(values: torch.Tensor) -> torch.Tensor:
         own = values[:, None]
         galaxy = dict(zip(source, own[len(main) :], strict=True))
-        return imaging.render(Scene(dict(zip(main, own, strict=False)), (galaxy,), isothermal=False), camera, 1)[0]
+        lens = Scene(dict(zip(main, own, strict=False)), (galaxy,), isothermal=False, terms=deflectors.terms(0.8))
+        return imaging.render(lens, CAMERA, 1)[0]
 
     derivatives = torch.func.jacfwd(image)
     derivatives(at)

@@ -15,7 +15,8 @@ Grid = Float[Tensor, "..."]
 Parameter = Float[Tensor, "..."]
 Deflection = tuple[Float[Tensor, "..."], Float[Tensor, "..."]]
 
-TERMS = 40  # of the series of an EPL: below 1e-10 of it for axis ratios above 0.4, below 1e-6 above 0.2
+FLATTEST = 0.2  # axis ratio of an EPL for which its series is taken as far as `SERIES` unless a caller says otherwise
+SERIES = 1e-10  # of the first term: those below it are left out
 ROUND = 1e-4  # an NFW's functions are interpolated where |x - 1| is below this
 
 
@@ -50,11 +51,23 @@ def sie(x: Grid, y: Grid, einstein_radius: Parameter, axis_ratio: Parameter) -> 
     return strength * torch.atan(f * x / psi), strength * torch.atanh(f * y / psi)
 
 
-def epl(x: Grid, y: Grid, einstein_radius: Parameter, axis_ratio: Parameter, slope: Parameter) -> Deflection:
+def terms(axis_ratio: float) -> int:
+    """How many terms of an EPL's series matter at that axis ratio and above: each is (1 - q) / (1 + q) of the one
+    before, or less."""
+    ratio = (1 - axis_ratio) / (1 + axis_ratio)
+    return 1 if ratio < SERIES else math.ceil(math.log(SERIES) / math.log(ratio))
+
+
+TERMS = terms(FLATTEST)
+
+
+def epl(
+    x: Grid, y: Grid, einstein_radius: Parameter, axis_ratio: Parameter, slope: Parameter, terms: int = TERMS
+) -> Deflection:
     """Elliptical power law with its major axis along x; `slope` is that of the density in space (2: isothermal).
 
     The convergence is (3 - slope) / 2 (einstein_radius / sqrt(q x^2 + y^2 / q))^(slope - 1).
-    Tessore & Metcalf 2015, A&A 580, A79, eqs. 13, 22 and 23; `TERMS` terms of their series.
+    Tessore & Metcalf 2015, A&A 580, A79, eqs. 13, 22 and 23, with so many `terms` of their series.
     """
     t = slope - 1
     zx, zy = axis_ratio * x, y
@@ -63,7 +76,7 @@ def epl(x: Grid, y: Grid, einstein_radius: Parameter, axis_ratio: Parameter, slo
     cos2, sin2 = cos**2 - sin**2, 2 * cos * sin
     f = (1 - axis_ratio) / (1 + axis_ratio)
     real, imaginary = torch.ones_like(cos2 * t), torch.zeros_like(cos2 * t)
-    for n in range(TERMS, 0, -1):  # Horner, from the last term inwards
+    for n in range(terms, 0, -1):  # Horner, from the last term inwards
         a = -f * (2 * n - (2 - t)) / (2 * n + (2 - t))
         real, imaginary = 1 + a * (cos2 * real - sin2 * imaginary), a * (cos2 * imaginary + sin2 * real)
     scale = einstein_radius * axis_ratio.sqrt()

@@ -82,12 +82,13 @@ def _main(main: Mapping[str, np.ndarray]) -> Float[np.ndarray, "n k"]:
 
 
 def _terms(axis_ratio: np.ndarray, slope: np.ndarray) -> list[Float[np.ndarray, " k"]]:
-    """Coefficients of the EPL's series, as many for each lens as float32 can tell."""
+    """Coefficients of the EPL's series from the last to the first, as many for each lens as float32 can tell, and
+    filled up to a multiple of four."""
     f, rest = ((1 - axis_ratio) / (1 + axis_ratio))[:, None], (3 - slope)[:, None]
     n = np.arange(1, deflectors.TERMS + 1)
     terms = -f * (2 * n - rest) / (2 * n + rest)
-    needed = 1 + (np.cumprod(np.abs(terms), axis=1) > SMALL).sum(1)
-    return [row[:count] for row, count in zip(terms.astype(np.float32), needed.tolist(), strict=True)]
+    needed = 4 * (1 + (np.cumprod(np.abs(terms), axis=1) > SMALL).sum(1) // 4)
+    return [row[:count][::-1].copy() for row, count in zip(terms.astype(np.float32), needed.tolist(), strict=True)]
 
 
 def _members(

@@ -10,7 +10,7 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.nn.functional import avg_pool2d, conv2d
 
-from pipeline.lensing import fused, psf
+from pipeline.lensing import fused, photons, psf
 from pipeline.lensing.instruments import Instrument
 from pipeline.lensing.psf import Psf
 from pipeline.lensing.scene import Scene, brightness
@@ -104,6 +104,6 @@ def observe(
     rate: Float[np.ndarray, "h w"], camera: Camera, exposure: float, generator: np.random.Generator
 ) -> Float[np.ndarray, "h w"]:
     """One noisy, sky-subtracted image: Poisson counts of source and sky, and Gaussian read noise, per second."""
-    sky = camera.sky
-    counts = generator.poisson((rate + sky) * exposure)
-    return (counts + generator.normal(0.0, camera.instrument.total_read_noise, rate.shape)) / exposure - sky
+    counts = photons.poisson((rate + camera.sky) * exposure, generator)
+    counts += camera.instrument.total_read_noise * photons.gaussian(rate.shape, generator)
+    return counts / exposure - camera.sky

@@ -93,32 +93,37 @@ def bend_smooth(x: Row, y: Row, main: Row, terms: Row, bx: Row, by: Row) -> None
 
     `main`: centre x, y; cos, sin of the major axis; axis ratio; scale theta_E sqrt(q); 2 scale / (1 + q);
     (slope - 2) / 2; shear 1, 2; convergence of the sheet; and of each multipole amplitude / (1 - m^2), and the cos and
-    sin of m times its angle. `terms`: the coefficients of the EPL's series.
+    sin of m times its angle. `terms`: the coefficients of the EPL's series from the last to the first, a multiple of
+    four of them.
     """
     cx, cy, cos, sin, q, scale, strength, power = main[0], main[1], main[2], main[3], main[4], main[5], main[6], main[7]
     g1, g2, kappa = main[8], main[9], main[10]
-    a3, c3, s3, a4, c4, s4 = main[11], main[12], main[13], main[14], main[15], main[16]
+    m3, c3, s3, m4, c4, s4 = main[11], main[12], main[13], main[14], main[15], main[16]
     size = len(x)
-    c, s, c2, s2 = np.empty_like(x), np.empty_like(x), np.empty_like(x), np.empty_like(x)
+    cs, sn, c2, s2 = np.empty_like(x), np.empty_like(x), np.empty_like(x), np.empty_like(x)
     square, re, im = np.empty_like(x), np.ones_like(x), np.zeros_like(x)
     for j in range(size):
         dx, dy = x[j] - cx, y[j] - cy
         u, v = q * (cos * dx + sin * dy), cos * dy - sin * dx
         square[j] = max(u * u + v * v, F(1e-24))
         inverse = F(1) / np.sqrt(square[j])
-        c[j], s[j] = u * inverse, v * inverse
-        c2[j], s2[j] = c[j] * c[j] - s[j] * s[j], F(2) * c[j] * s[j]
-    for a in terms[::-1]:
+        cs[j], sn[j] = u * inverse, v * inverse
+        c2[j], s2[j] = cs[j] * cs[j] - sn[j] * sn[j], F(2) * cs[j] * sn[j]
+    for k in range(0, len(terms), 4):  # from the last term inwards; four at a time stay in registers
+        a1, a2, a3, a4 = terms[k], terms[k + 1], terms[k + 2], terms[k + 3]
         for j in range(size):
-            r, i = re[j], im[j]
-            re[j], im[j] = F(1) + a * (c2[j] * r - s2[j] * i), a * (c2[j] * i + s2[j] * r)
+            c, s, r, i = c2[j], s2[j], re[j], im[j]
+            r, i = F(1) + a1 * (c * r - s * i), a1 * (c * i + s * r)
+            r, i = F(1) + a2 * (c * r - s * i), a2 * (c * i + s * r)
+            r, i = F(1) + a3 * (c * r - s * i), a3 * (c * i + s * r)
+            re[j], im[j] = F(1) + a4 * (c * r - s * i), a4 * (c * i + s * r)
     for j in range(size):
         dx, dy = x[j] - cx, y[j] - cy
         rise = strength if power == F(0) else strength * exp2(power * (F(2) * log2(scale) - log2(square[j])))
-        along, across = rise * (c[j] * re[j] - s[j] * im[j]), rise * (c[j] * im[j] + s[j] * re[j])
+        along, across = rise * (cs[j] * re[j] - sn[j] * im[j]), rise * (cs[j] * im[j] + sn[j] * re[j])
         bx[j] = cos * along - sin * across + g1 * x[j] + g2 * y[j] + kappa * dx
         by[j] = sin * along + cos * across + g2 * x[j] - g1 * y[j] + kappa * dy
-    if a3 != F(0) or a4 != F(0):
+    if m3 != F(0) or m4 != F(0):
         for j in range(len(x)):
             dx, dy = x[j] - cx, y[j] - cy
             inverse = F(1) / np.sqrt(max(dx * dx + dy * dy, F(1e-24)))
@@ -126,8 +131,8 @@ def bend_smooth(x: Row, y: Row, main: Row, terms: Row, bx: Row, by: Row) -> None
             c2, s2 = c * c - s * s, F(2) * c * s
             re3, im3 = c2 * c - s2 * s, c2 * s + s2 * c
             re4, im4 = c2 * c2 - s2 * s2, F(2) * c2 * s2
-            along = a3 * (re3 * c3 + im3 * s3) + a4 * (re4 * c4 + im4 * s4)
-            across = F(3) * a3 * (im3 * c3 - re3 * s3) + F(4) * a4 * (im4 * c4 - re4 * s4)
+            along = m3 * (re3 * c3 + im3 * s3) + m4 * (re4 * c4 + im4 * s4)
+            across = F(3) * m3 * (im3 * c3 - re3 * s3) + F(4) * m4 * (im4 * c4 - re4 * s4)
             bx[j] += c * along + s * across
             by[j] += s * along - c * across
 
@@ -237,15 +242,18 @@ def rays(size: int, first: Scalar, step: Scalar, threshold: Scalar, lens: Lens) 
     brightness says so), by 3 x 3, and where these change it by more, by 9 x 9 and by 27 x 27. A threshold of zero
     means one ray.
     """
-    out = np.zeros((size, size), dtype=np.float32)
-    x = first + step * np.arange(size).astype(np.float32)
-    y = np.empty_like(x)
+    axis = first + step * np.arange(size).astype(np.float32)
+    frame = np.empty((size, size), dtype=np.float32)
+    x, y = np.empty_like(frame), np.empty_like(frame)
     for i in range(size):
-        y[:] = x[i]
-        see(x, y, lens, out[i])
+        x[i], y[i] = axis, axis[i]
+    flat_x, flat_y, flat = x.ravel(), y.ravel(), frame.ravel()
+    for start in range(0, size * size, AT_ONCE):
+        some = slice(start, min(start + AT_ONCE, size * size))
+        see(flat_x[some], flat_y[some], lens, flat[some])
     if threshold > F(0):
-        refine(out, x, step, threshold, lens)
-    return out
+        refine(frame, axis, step, threshold, lens)
+    return frame
 
 
 @compiled
@@ -304,12 +312,14 @@ def blur(rays: Rows, psf: Row, per_pixel: int) -> Rows:
     out = np.zeros((pixels, pixels), dtype=np.float32)
     row = np.empty(inner, dtype=np.float32)
     share = F(1) / F(per_pixel * per_pixel)
-    for i in range(inner):
+    for i in range(pixels):
         row[:] = 0
         for k in range(taps):
             tap = psf[k] * share
-            for j in range(inner):
-                row[j] += tap * across[i + k, j]
-        for j in range(inner):
-            out[i // per_pixel, j // per_pixel] += row[j]
+            for n in range(per_pixel):
+                for j in range(inner):
+                    row[j] += tap * across[i * per_pixel + n + k, j]
+        for n in range(per_pixel):
+            for j in range(pixels):
+                out[i, j] += row[j * per_pixel + n]
     return out

@@ -14,7 +14,7 @@ import torch
 from jaxtyping import Float
 from scipy.special import ndtri
 
-from pipeline.lensing import priors, subhalos
+from pipeline.lensing import deflectors, priors, subhalos
 from pipeline.lensing.cosmology import STANDARD
 from pipeline.lensing.parameters import PARAMETERS
 from pipeline.lensing.scene import Scene
@@ -148,6 +148,7 @@ def scene(
         clumps=_tensors(clumps),
         line=_tensors(_line(drawn)) if "log10_axion_mass" in drawn else {},
         isothermal=bool((drawn["slope"] == 2).all()),
+        terms=deflectors.terms(float(drawn["axis_ratio"].min())),
         points=members.get("points", {}),
         spheres=members.get("spheres", {}),
         halos=members.get("halos", {}),

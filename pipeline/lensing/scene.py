@@ -32,6 +32,7 @@ class Scene:
     halos: Mapping[str, Many] = field(default_factory=dict)  # scale_convergence, scale_radius, x, y; and truncation
     line: Mapping[str, PerLens] = field(default_factory=dict)  # einstein_radius, half_length, angle
     isothermal: bool = True  # every slope is 2, so that the closed form of the SIE serves
+    terms: int = deflectors.TERMS  # of the series where it does not
 
     def some(self, lenses: Int[np.ndarray, " m"]) -> "Scene":
         """Those lenses alone."""
@@ -50,6 +51,7 @@ class Scene:
             halos=of(self.halos),
             line=of(self.line),
             isothermal=self.isothermal,
+            terms=self.terms,
         )
 
 
@@ -88,7 +90,7 @@ def _halo(scene: Scene, main: Mapping[str, Tensor], dx: Tensor, dy: Tensor) -> D
     if scene.isothermal:
         bend = deflectors.sie(u, v, main["einstein_radius"], main["axis_ratio"])
     else:
-        bend = deflectors.epl(u, v, main["einstein_radius"], main["axis_ratio"], main["slope"])
+        bend = deflectors.epl(u, v, main["einstein_radius"], main["axis_ratio"], main["slope"], scene.terms)
     return deflectors.rotated(*bend, -main["angle"])
 
 
