@@ -68,7 +68,7 @@ def open_source(chosen: params.Ingest, simulation: params.Simulation) -> Source:
     """The source that params name; its module is imported only now."""
     module = import_module(f"pipeline.sources.{chosen.source}")
     if chosen.source == "simulation":
-        return module.open_source(simulation)
+        return module.open_source(simulation, chosen.path)
     if "://" not in chosen.path:
         chosen = chosen.model_copy(update={"path": str(Path(chosen.path).absolute())})  # wherever a worker runs
     return module.open_source(chosen)

@@ -154,7 +154,7 @@ class Subhalos(Section):
     """How subhalos are placed and how they bend light, where `substructure_fraction` has a prior."""
 
     profile: Literal["point", "sis", "tnfw"]
-    positions: Literal["disc", "host"]
+    positions: Literal["disc", "host", "annulus"]
     number: Literal["poisson", "fixed"]
     reach: Positive
     sheet: bool
@@ -168,19 +168,28 @@ def _fixed(value: Any) -> Any:
 
 
 class Simulation(Section):
-    preset: Literal["axion", "axion_free", "lens64", "substructure", "halo_mass", "wdm"]
+    preset: Literal[
+        "axion", "axion_free", "lens64", "substructure", "halo_mass", "wdm",
+        "deeplense_1", "deeplense_2", "deeplense_3", "test3",
+    ]  # fmt: skip
+    variant: Literal["legacy", "corrected"]
     images: Count
     seed: Seed
     size: Annotated[int, Field(ge=8)]
     supersampling: Count | Literal["auto"]
-    instrument: Literal["euclid_vis", "hst_wfc3_f160w", "hst_acs_f814w", "rubin_r", "rubin_i", "ideal"]
+    instrument: Literal[
+        "euclid_vis", "hst_wfc3_f160w", "hst_acs_f814w", "rubin_r", "rubin_i", "ideal", "deeplense_1", "deeplense_2"
+    ]
     pixel_scale: Positive | None
     psf_fwhm: Positive | None
     exposure: Positive | None
     sky_brightness: float | None
     read_noise: Annotated[float, Field(ge=0)] | None
-    noise: Literal["poisson", "none"]
+    psf_image: str
+    psf_sampling: Count
+    noise: Literal["poisson", "none", "poisson_twice", "doubled"]
     accept_noise_free: bool
+    pictures: str
     subhalos: Subhalos
     priors: dict[str, Annotated[Prior, BeforeValidator(_fixed)]]
 

@@ -1,11 +1,15 @@
 """A look at what a preset draws, before anything is made of it.
 
     python -m pipeline.simulate --preview gallery.png simulation.preset=lens64 simulation.supersampling=auto
+    python -m pipeline.simulate --arrays lenses.npz simulation.images=100
 
-Each lens stands beside its noise-free image, under the targets that the preset has.
+In the gallery each lens stands beside its noise-free image, under the targets that the preset has. The arrays are
+`images`, `clean` (without noise) and `noise_map` (standard deviation of every pixel), each (n, h, w), and every
+parameter and target by its name, (n,).
 """
 
-from collections.abc import Iterable
+import io
+from collections.abc import Iterable, Mapping
 
 import numpy as np
 from matplotlib import pyplot as plt
@@ -18,22 +22,34 @@ from pipeline.errors import InputError
 from pipeline.sources import Lenses, simulation
 
 ROWS, COLUMNS = 4, 3  # of pairs of images
+OPTIONS = {"--preview": ROWS * COLUMNS, "--arrays": 10_000}  # and how many lenses each is for at most
 SHORT = {"log10_": "lg ", "_": " "}
 KNEE = 3.0  # of the stretch, in units of the sky rms
 
 
-def simulate(option: str, picture: str, overrides: Iterable[str] = ()) -> None:
-    """Draw the first lenses of the preset as a PNG."""
-    if option != "--preview":
-        raise InputError(f"{option}: no such option; there is --preview, and dvc repro ingest makes the whole set")
-    chosen = params.read(overrides, "simulation")
-    units = simulation.open_source(chosen).target_units
-    count = min(chosen.images, ROWS * COLUMNS)
-    lenses = simulation.read(chosen, np.arange(count))
-    clean = simulation.rates(chosen, simulation.draw(chosen, range(count)))
-    with plt.rc_context(STYLE):
-        atomic.write(picture, png(gallery(lenses, clean, dict(units))))
-    print(f"simulate: {count} lenses of {chosen.preset} in {picture}")
+def simulate(option: str, target: str, overrides: Iterable[str] = ()) -> None:
+    """Draw the first lenses of the preset as a PNG, or write its lenses as NumPy arrays."""
+    if option not in OPTIONS:
+        raise InputError(f"{option}: no such option; there are {' and '.join(OPTIONS)}; dvc repro makes a data set")
+    ingest, asked = params.read(overrides, "ingest", "simulation")
+    units = simulation.open_source(asked, ingest.path).target_units
+    chosen = simulation.placed(asked, ingest.path)
+    count = min(chosen.images, OPTIONS[option])
+    lenses, drawn = simulation.read(chosen, np.arange(count)), simulation.draw(chosen, range(count))
+    clean = simulation.rates(chosen, drawn)
+    if option == "--arrays":
+        arrays = {"images": lenses.images[:, 0], "clean": clean, "noise_map": simulation.noise_maps(chosen, drawn)}
+        atomic.write(target, _npz(drawn.parameters | dict(lenses.targets) | arrays))
+    else:
+        with plt.rc_context(STYLE):
+            atomic.write(target, png(gallery(lenses, clean, dict(units))))
+    print(f"simulate: {count} lenses of {chosen.preset} in {target}")
+
+
+def _npz(arrays: Mapping[str, np.ndarray]) -> bytes:
+    written = io.BytesIO()
+    np.savez(written, allow_pickle=False, **arrays)
+    return written.getvalue()
 
 
 def gallery(lenses: Lenses, clean: np.ndarray, units: dict[str, str]) -> Figure:
@@ -60,4 +76,4 @@ def _said(name: str, value: float, unit: str) -> str:
 
 
 if __name__ == "__main__":
-    run(simulate, "--preview PICTURE")
+    run(simulate, "--preview|--arrays FILE")

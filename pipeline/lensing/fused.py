@@ -63,10 +63,13 @@ def packed(scene: Scene) -> list[tuple[Any, ...]]:
         _galaxies(scene.galaxies, main),
         _clumps(scene.clumps, main),
         _galaxies(scene.lights, main),
+        _place(scene.picture, main),
+        _pixels(scene.picture, len(main["slope"])),
     )
     return [
-        (own, terms, points, spheres, halos, table, np.float32(LOW), per_step, line, galaxies, clumps, lights)
-        for own, terms, points, spheres, halos, line, galaxies, clumps, lights in zip(*parts, strict=True)
+        (*bending, table, np.float32(LOW), per_step, *rest)
+        for *bending, line, galaxies, clumps, lights, place, pixels in zip(*parts, strict=True)
+        for rest in [(line, galaxies, clumps, lights, place, pixels)]
     ]
 
 
@@ -104,12 +107,25 @@ def _members(
     return [row[row[:, 2] > NOTHING] for row in rows]
 
 
-def _line(line: Mapping[str, Tensor], main: Mapping[str, np.ndarray]) -> Float[np.ndarray, "n k"]:
+def _line(line: Mapping[str, Tensor], main: Mapping[str, np.ndarray]) -> list[Float[np.ndarray, " k"]]:
+    """Nothing where there is no line, or no mass on it."""
     if not line:
-        return np.zeros((len(main["slope"]), 0), dtype=np.float32)
+        return [np.zeros(0, dtype=np.float32)] * len(main["slope"])
     radius, half, angle = (line[name].double().numpy() for name in ("einstein_radius", "half_length", "angle"))
     numbers = [main["lens_x"], main["lens_y"], np.cos(angle), np.sin(angle), half, radius**2 / (2 * half)]
-    return np.stack(numbers, axis=1).astype(np.float32)
+    return [row if row[-1] > NOTHING else row[:0] for row in np.stack(numbers, axis=1).astype(np.float32)]
+
+
+def _place(picture: Mapping[str, Tensor], main: Mapping[str, np.ndarray]) -> Float[np.ndarray, "n k"]:
+    if not picture:
+        return np.zeros((len(main["slope"]), 0), dtype=np.float32)
+    own = {name: values.double().numpy() for name, values in picture.items() if name != "pixels"}
+    numbers = [own["x"] + main["lens_x"], own["y"] + main["lens_y"], np.cos(own["angle"]), np.sin(own["angle"])]
+    return np.stack([*numbers, 1 / own["scale"], own["flux"] / own["scale"] ** 2], axis=1).astype(np.float32)
+
+
+def _pixels(picture: Mapping[str, Tensor], lenses: int) -> Float[np.ndarray, "n h w"]:
+    return picture["pixels"].float().numpy() if picture else np.zeros((lenses, 0, 0), dtype=np.float32)
 
 
 def _galaxies(galaxies: Sequence[Mapping[str, Tensor]], main: Mapping[str, np.ndarray]) -> Float[np.ndarray, "n k 9"]:

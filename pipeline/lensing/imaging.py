@@ -3,6 +3,7 @@
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -25,10 +26,15 @@ class Camera:
 
     instrument: Instrument
     size: int  # pixels a side
+    psf_image: Float[np.ndarray, "k k"] | None = None  # in place of the instrument's
+    psf_sampling: int = 1  # its steps per pixel
 
     def psf(self, supersampling: int, factor: float = 1.0) -> Psf:
         """Its PSF in steps of the rays, `factor` times as wide as usual."""
         own = self.instrument
+        if self.psf_image is not None:
+            radius = math.ceil(len(self.psf_image) // 2 / self.psf_sampling * factor) * supersampling
+            return psf.image(self.psf_image, self.psf_sampling, supersampling, factor, radius)
         radius = psf.reach(own.psf, own.psf_fwhm * factor, own.pixel_scale) * supersampling
         step = own.pixel_scale / supersampling
         if own.psf == "gaussian":
@@ -38,6 +44,8 @@ class Camera:
     def needed(self, factor: float = 1.0) -> int:
         """Rays per pixel, along each axis, that the PSF needs: two at least."""
         own = self.instrument
+        if self.psf_image is not None:
+            return max(2, self.psf_sampling)
         return max(2, math.ceil(SHARPEST * own.pixel_scale * psf.FWHM / (own.psf_fwhm * factor)))
 
     @property
@@ -50,9 +58,9 @@ class Camera:
         """Standard deviation of an empty pixel, electrons per second."""
         return float(self.noise_map(np.zeros(1), exposure)[0])
 
-    def noise_map(self, rate: Float[np.ndarray, "..."], exposure: float | None = None) -> Float[np.ndarray, "..."]:
-        """Standard deviation of pixels of that expected rate, electrons per second."""
-        time = exposure or self.instrument.exposure
+    def noise_map(self, rate: Float[np.ndarray, "..."], exposure: Any = None) -> Float[np.ndarray, "..."]:
+        """Standard deviation of pixels of that expected rate, electrons per second; `exposure` broadcasts."""
+        time = self.instrument.exposure if exposure is None else exposure
         return np.sqrt((rate + self.sky) * time + self.instrument.total_read_noise**2) / time
 
 

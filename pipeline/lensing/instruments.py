@@ -35,6 +35,10 @@ INSTRUMENTS = {
     # lenstronomy 1.13 ObservationConfig.LSST, ten years; Moffat wings of a ground-based PSF
     "rubin_r": Instrument(0.2, 0.73, 460 * 15.0, 460, 28.13, 21.2, 10.0, 2.3, "moffat", 3.5),
     "rubin_i": Instrument(0.2, 0.71, 460 * 15.0, 460, 27.79, 20.48, 10.0, 2.3, "moffat", 3.5),
+    # mwt5345/DeepLenseSim a0c0191: Model I, with the sky whose noise is its background's in 1778 s;
+    # and Model II, Euclid as lenstronomy 1.9.2 had it
+    "deeplense_1": Instrument(0.05, 0.087, 1000.0, 1, 25.0, 20.37, 0.0, 1.0),
+    "deeplense_2": Instrument(0.101, 0.16, 4 * 565.0, 4, 24.0, 22.35, 4.2, 3.1),
     # not a camera: photons alone, many of them, on fine pixels
     "ideal": Instrument(0.05, 0.1, 1e5, 1, 26.0, 30.0, 0.0, 1.0),
 }

@@ -216,9 +216,31 @@ def shine(x: Row, y: Row, sersics: Rows, clumps: Rows, out: Row) -> None:
 
 
 @compiled
+def show(x: Row, y: Row, place: Row, pixels: Rows, out: Row) -> None:
+    """Add a picture as it is seen by rays at (x, y) of the source plane, bilinear between its pixels and dark outside.
+    `place`: its middle x, y; cos, sin of its angle; pixels per arcsec; flux / arcsec^2 of a pixel that holds it all."""
+    cx, cy, cos, sin, per_arcsec, bright = place[0], place[1], place[2], place[3], place[4], place[5]
+    height, width = pixels.shape
+    for j in range(len(x)):
+        dx, dy = x[j] - cx, y[j] - cy
+        column = (cos * dx + sin * dy) * per_arcsec + F(0.5) * F(width - 1)
+        row = (cos * dy - sin * dx) * per_arcsec + F(0.5) * F(height - 1)
+        if column <= F(-1) or row <= F(-1) or column >= F(width) or row >= F(height):
+            continue
+        left, low = int(np.floor(column)), int(np.floor(row))
+        right_share, high_share = column - F(left), row - F(low)
+        for up in range(2):
+            for on in range(2):
+                i, k = low + up, left + on
+                if 0 <= i < height and 0 <= k < width:
+                    share = high_share if up else F(1) - high_share
+                    out[j] += bright * share * (right_share if on else F(1) - right_share) * pixels[i, k]
+
+
+@compiled
 def see(x: Row, y: Row, lens: Lens, out: Row) -> None:
     """Brightness that rays at (x, y) see; `lens` is what `fused.packed` makes."""
-    main, terms, points, spheres, halos, table, low, per_step, line, sersics, clumps, lights = lens
+    main, terms, points, spheres, halos, table, low, per_step, line, sersics, clumps, lights, place, pixels = lens
     bx, by = np.empty_like(x), np.empty_like(x)
     bend_smooth(x, y, main, terms, bx, by)
     bend_points(x, y, points, bx, by)
@@ -230,6 +252,8 @@ def see(x: Row, y: Row, lens: Lens, out: Row) -> None:
         bx[j], by[j] = x[j] - bx[j], y[j] - by[j]
     out[:] = F(0)
     shine(bx, by, sersics, clumps, out)
+    if len(place):
+        show(bx, by, place, pixels, out)
     if len(lights):
         shine(x, y, lights, clumps[:0], out)
 

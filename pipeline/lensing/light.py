@@ -82,7 +82,9 @@ def picture(x: Grid, y: Grid, flux: Parameter, pixels: Float[Tensor, "n hs ws"],
     Bilinear between pixel centres; the middle of the frame is the origin, and its first row is at the bottom.
     """
     height, width = pixels.shape[-2:]
-    at = torch.stack([x / (scale * width / 2), y / (scale * height / 2)], dim=-1)  # -1 to 1 from edge to edge
+    at = torch.stack(
+        torch.broadcast_tensors(x / (scale * width / 2), y / (scale * height / 2)), dim=-1
+    )  # -1 to 1 from edge to edge
     found = grid_sample(pixels[:, None], at, mode="bilinear", padding_mode="zeros", align_corners=False)[:, 0]
     return flux / scale**2 * found
 

@@ -79,4 +79,8 @@ PARAMETERS: dict[str, Parameter] = {
     "log10_fuzzy_mass": Parameter("dex(eV)", -24.0, -18.0),  # of the axion that keeps small halos from forming
     "exposure_factor": Parameter("", 0.1, 10.0, 1.0),
     "psf_factor": Parameter("", 0.2, 5.0, 1.0),  # of its width
+    "vortex_points": Parameter("", 0.0, 1000.0, 0.0),  # point masses in place of the line, rounded down; 0: the line
+    "expected_subhalos": Parameter("", 0.0, 1e5),  # of cold dark matter, in place of their fraction
+    "log10_critical_mass": Parameter("dex(solMass)", 8.0, 14.0),  # of a square arcsec; else the cosmology says
+    "picture_scale": Parameter("arcsec", 1e-4, 1.0, 0.03),  # of a pixel of the user's galaxies, in the source plane
 }

@@ -11,16 +11,16 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from scipy.special import ndtri
 
-from pipeline.lensing import deflectors, priors, subhalos
+from pipeline.lensing import deeplense, deflectors, priors, subhalos
 from pipeline.lensing.cosmology import STANDARD
 from pipeline.lensing.parameters import PARAMETERS
 from pipeline.lensing.scene import Scene
 from pipeline.params import Prior, Subhalos
 
-PARAMETER, NOISE, SUBHALO, CLUMP = range(4)  # purposes
+PARAMETER, NOISE, SUBHALO, CLUMP, PICTURE = range(5)  # purposes
 Values = Mapping[str, Float[np.ndarray, " n"]]
 GALAXIES = {"source": True, "second": True, "light": False, "disc": False}  # whether it lies behind the lens
 
@@ -30,8 +30,13 @@ def generator(seed: int, lens: int, purpose: int) -> np.random.Generator:
     return np.random.Generator(np.random.Philox(np.random.SeedSequence(seed, spawn_key=(lens, purpose))))
 
 
-def draw(given: Mapping[str, Prior], seed: int, lenses: Sequence[int]) -> dict[str, Float[np.ndarray, " n"]]:
-    """The parameters of some lenses: from their priors, else their defaults; what is absent is left out."""
+def draw(
+    given: Mapping[str, Prior], seed: int, lenses: Sequence[int], kinds: Sequence[str] = ()
+) -> dict[str, Float[np.ndarray, " n"]]:
+    """The parameters of some lenses: from their priors, else their defaults; what is absent is left out.
+
+    With `kinds`, lenses belong to them in turn, and have no vortex and no subhalos where they do not.
+    """
     unit = np.stack([generator(seed, lens, PARAMETER).random(len(PARAMETERS)) for lens in lenses])
     drawn = {}
     for i, (name, parameter) in enumerate(PARAMETERS.items()):
@@ -41,7 +46,21 @@ def draw(given: Mapping[str, Prior], seed: int, lenses: Sequence[int]) -> dict[s
             drawn[name] = np.full(len(lenses), parameter.default)
     if "log10_halo_mass" in drawn:
         drawn["einstein_radius"] = _halo_radius(drawn)
+    if kinds:
+        own = np.array([kinds[lens % len(kinds)] for lens in lenses])
+        drawn |= {name: np.where(own == kind, drawn[name], 0.0) for name, kind in ONLY.items() if name in drawn}
     return drawn
+
+
+ONLY = {"vortex_fraction": "vortex", "substructure_fraction": "subhalos", "expected_subhalos": "subhalos"}
+
+
+def critical_mass(drawn: Values) -> Float[np.ndarray, " n"]:
+    """Mass of a square arcsec that bends light to a focus [solar masses]."""
+    if "log10_critical_mass" in drawn:
+        return 10 ** drawn["log10_critical_mass"]
+    lens, source = (torch.from_numpy(drawn[f"redshift_{which}"]) for which in ("lens", "source"))
+    return STANDARD.critical_mass(lens, source).numpy()
 
 
 def _halo_radius(drawn: Values) -> Float[np.ndarray, " n"]:
@@ -77,9 +96,10 @@ class Substructure:
 def substructure(drawn: Values, seed: int, lenses: Sequence[int], how: Subhalos) -> Substructure:
     """Subhalos in a disc of `how.reach` Einstein radii about each lens."""
     radius = drawn["einstein_radius"]
-    lens, source = (torch.from_numpy(drawn[f"redshift_{which}"]) for which in ("lens", "source"))
     reach = how.reach * radius
-    disc = np.pi * radius * reach * STANDARD.critical_mass(lens, source).numpy()  # of an isothermal halo
+    disc = np.pi * radius * reach * critical_mass(drawn)  # of an isothermal halo
+    if how.positions == "annulus":
+        disc = np.full_like(disc, deeplense.HALO)
     members, expected = zip(
         *(_subhalos(drawn, i, seed, number, how, reach[i], disc[i]) for i, number in enumerate(lenses)), strict=True
     )
@@ -106,13 +126,18 @@ def _subhalos(
 ) -> tuple[Float[np.ndarray, "4 k"], float]:
     """Mass, x, y and concentration of every subhalo of one lens, and the mass that is expected in them."""
     function = mass_function(drawn, i)
-    mean = subhalos.expected_number(function, drawn["substructure_fraction"][i], disc)
+    if "expected_subhalos" in drawn:
+        mean = float(drawn["expected_subhalos"][i]) * function.survivors()
+    else:
+        mean = subhalos.expected_number(function, drawn["substructure_fraction"][i], disc)
     random = generator(seed, lens, SUBHALO)
     count = int(random.poisson(mean)) if how.number == "poisson" else round(mean)
     unit = random.random((count, 4))
     mass = function.draw(unit[:, 0])
     if how.positions == "disc":
         x, y = subhalos.in_disc(unit[:, 1:3], reach)
+    elif how.positions == "annulus":
+        x, y = subhalos.uniform_in_radius(unit[:, 1:3], *ANNULUS)
     else:
         x, y = subhalos.like_host(unit[:, 1:3], reach, drawn["einstein_radius"][i])
     concentration = subhalos.concentration(mass, drawn["redshift_lens"][i]) * 10 ** (how.scatter * ndtri(unit[:, 3]))
@@ -126,8 +151,10 @@ def scene(
     zero_point: float,
     how: Subhalos | None = None,
     population: Substructure | None = None,
+    pictures: Float[np.ndarray, "p hs ws"] | None = None,
 ) -> Scene:
-    """The lenses as what bends light and what shines, in electrons per second."""
+    """The lenses as what bends light and what shines, in electrons per second; with `pictures`, one of them in place of
+    each first source."""
     main = {name: drawn[name] for name in ("einstein_radius", "axis_ratio", "angle", "slope", "lens_x", "lens_y")}
     main["shear1"] = drawn["shear"] * np.cos(2 * drawn["shear_angle"])
     main["shear2"] = drawn["shear"] * np.sin(2 * drawn["shear_angle"])
@@ -138,9 +165,14 @@ def scene(
         main["sheet"] = -population.convergence
     galaxies = {name: _galaxy(drawn, name, zero_point) for name in GALAXIES if f"{name}_magnitude" in drawn}
     clumps = {}
-    if drawn["clumps"].any() and "source" in galaxies:
+    picture = {}
+    if pictures is not None:
+        picture = _picture(drawn, galaxies.pop("source"), pictures[which_picture(seed, lenses, len(pictures))])
+    elif drawn["clumps"].any() and "source" in galaxies:
         clumps = _clumps(drawn, galaxies["source"], seed, lenses)
-    members = {KINDS[how.profile]: _tensors(_members(drawn, population, how))} if population and how else {}
+    members = {KINDS[how.profile]: _members(drawn, population, how)} if population and how else {}
+    if "log10_axion_mass" in drawn and (drawn["vortex_points"] >= 1).any():
+        members["points"] = _joined(_vortex_points(drawn), members.get("points"))
     return Scene(
         main=_tensors(main),
         galaxies=tuple(_tensors(galaxy) for name, galaxy in galaxies.items() if GALAXIES[name]),
@@ -149,14 +181,16 @@ def scene(
         line=_tensors(_line(drawn)) if "log10_axion_mass" in drawn else {},
         isothermal=bool((drawn["slope"] == 2).all()),
         terms=deflectors.terms(float(drawn["axis_ratio"].min())),
-        points=members.get("points", {}),
-        spheres=members.get("spheres", {}),
-        halos=members.get("halos", {}),
+        points=_tensors(members.get("points", {})),
+        spheres=_tensors(members.get("spheres", {})),
+        halos=_tensors(members.get("halos", {})),
+        picture=_tensors(picture),
     )
 
 
 KINDS = {"point": "points", "sis": "spheres", "tnfw": "halos"}  # of subhalos, as a scene calls them
-VORTEX_HALF_LENGTH = 0.183  # kpc at 1e-22 eV: the 0.03 arcsec at redshift 0.5 of the public DeepLense generator
+VORTEX_HALF_LENGTH = 0.183114  # kpc at 1e-22 eV: the 0.03 arcsec at redshift 0.5 of the public DeepLense generator
+ANNULUS = (0.25, 2.0)  # arcsec, in which that generator scatters subhalos
 
 
 def _galaxy(drawn: Values, name: str, zero_point: float) -> dict[str, np.ndarray]:
@@ -189,7 +223,39 @@ def _clumps(
     return clumps
 
 
+def which_picture(seed: int, lenses: Sequence[int], number: int) -> Int[np.ndarray, " n"]:
+    """The picture that is each lens's source: any of them, with equal chance."""
+    return np.array([generator(seed, lens, PICTURE).integers(number) for lens in lenses])
+
+
+def _picture(drawn: Values, source: dict[str, np.ndarray], pixels: np.ndarray) -> dict[str, np.ndarray]:
+    """A picture where the source would be, as bright, and turned like it; its shape and size are its own."""
+    flux = pixels.sum(axis=(1, 2), dtype=np.float64)
+    where = {name: source[name] for name in ("flux", "x", "y", "angle")}
+    return where | {"scale": drawn["picture_scale"], "pixels": pixels / flux[:, None, None]}
+
+
+def _vortex_points(drawn: Values) -> dict[str, np.ndarray]:
+    """The vortex as point masses from one end of the line to the other, padded with points that bend nothing."""
+    line, count = _vortex(drawn), drawn["vortex_points"].astype(int)[:, None]
+    k = np.arange(count.max())
+    along = (2 * k / np.maximum(count - 1, 1) - 1) * line["half_length"][:, None]
+    each = line["einstein_radius"][:, None] / np.sqrt(np.maximum(count, 1))
+    cos, sin = np.cos(line["angle"])[:, None], np.sin(line["angle"])[:, None]
+    return {"x": along * cos, "y": along * sin, "einstein_radius": np.where(k < count, each, 0.0)}
+
+
+def _joined(some: dict[str, np.ndarray], others: dict[str, np.ndarray] | None) -> dict[str, np.ndarray]:
+    return {name: np.concatenate([own, others[name]], axis=1) for name, own in some.items()} if others else some
+
+
 def _line(drawn: Values) -> dict[str, np.ndarray]:
+    """The vortex as a line, where it is not made of points."""
+    line = _vortex(drawn)
+    return line | {"einstein_radius": np.where(drawn["vortex_points"] < 1, line["einstein_radius"], 0.0)}
+
+
+def _vortex(drawn: Values) -> dict[str, np.ndarray]:
     kpc = STANDARD.arcsec(torch.from_numpy(drawn["redshift_lens"])).numpy()
     return {
         "einstein_radius": drawn["einstein_radius"] * np.sqrt(drawn["vortex_fraction"]),
@@ -204,7 +270,7 @@ def _members(drawn: Values, population: Substructure, how: Subhalos) -> dict[str
     mass = torch.from_numpy(np.maximum(population.mass, 1e-3))  # the padding bends nothing that could be seen
     lens, source = (torch.from_numpy(drawn[f"redshift_{which}"])[:, None] for which in ("lens", "source"))
     if how.profile == "point":
-        return where | {"einstein_radius": STANDARD.einstein_radius(mass, lens, source).numpy()}
+        return where | {"einstein_radius": np.sqrt(mass.numpy() / (math.pi * critical_mass(drawn)[:, None]))}
     if how.profile == "sis":
         dispersion = STANDARD.virial_dispersion(mass, lens)
         return where | {"einstein_radius": STANDARD.isothermal_radius(dispersion, lens, source).numpy()}

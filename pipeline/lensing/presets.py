@@ -4,23 +4,10 @@ import math
 from collections.abc import Mapping
 
 from pipeline.errors import InputError
+from pipeline.lensing import deeplense
 from pipeline.lensing.parameters import PARAMETERS
-from pipeline.params import Prior
-
-Priors = dict[str, Prior]
-
-
-def uniform(low: float, high: float) -> Prior:
-    return Prior(uniform=[low, high])
-
-
-def normal(mean: float, width: float) -> Prior:
-    return Prior(normal=[mean, width])
-
-
-def fixed(value: float) -> Prior:
-    return Prior(fixed=value)
-
+from pipeline.lensing.priors import Preset, Priors, fixed, log_uniform, normal, uniform
+from pipeline.params import Prior, Simulation
 
 ANGLE = uniform(0.0, math.pi)
 
@@ -82,7 +69,7 @@ PRESETS: dict[str, Priors] = {
     # a realistic galaxy lens with its light: Einstein radius and the mass within
     "lens64": NUISANCES,
     # subhalos of cold dark matter: their fraction
-    "substructure": {**DARK_LENS, "substructure_fraction": Prior(log_uniform=[1e-3, 2e-2])},
+    "substructure": {**DARK_LENS, "substructure_fraction": log_uniform(1e-3, 2e-2)},
     # the mass of an isothermal halo, with the scatter of dispersion at a given mass
     "halo_mass": {
         **{name: prior for name, prior in NUISANCES.items() if name != "einstein_radius"},
@@ -92,15 +79,28 @@ PRESETS: dict[str, Priors] = {
     # subhalos of warm dark matter: the mass at which they are half suppressed
     "wdm": {
         **DARK_LENS,
-        "substructure_fraction": Prior(log_uniform=[5e-3, 2e-2]),
+        "substructure_fraction": log_uniform(5e-3, 2e-2),
         "log10_half_mode_mass": uniform(7.0, 10.0),
     },
 }
 
 
-def priors(preset: str, changed: Mapping[str, Prior]) -> Priors:
+VARIANTS = {"legacy": deeplense.LEGACY, "corrected": deeplense.CORRECTED}
+
+
+def preset(name: str, variant: str = "corrected") -> Preset:
+    """What a preset says; only DeepLense's come in variants."""
+    return VARIANTS[variant][name] if name in deeplense.LEGACY else Preset(PRESETS[name])
+
+
+def applied(simulation: Simulation) -> Simulation:
+    """The parameters with what the preset decides itself in place of the user's."""
+    return simulation.model_copy(update=dict(preset(simulation.preset, simulation.variant).own))
+
+
+def priors(name: str, changed: Mapping[str, Prior], variant: str = "corrected") -> Priors:
     """The priors of a preset with the user's changes. Raises `InputError` naming the key."""
-    chosen = PRESETS[preset] | dict(changed)
+    chosen = preset(name, variant).priors | dict(changed)
     for name, prior in chosen.items():
         if name not in PARAMETERS:
             raise InputError(f"simulation.priors: no parameter {name!r}; there are {', '.join(PARAMETERS)}")

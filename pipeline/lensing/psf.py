@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Float
+from scipy.ndimage import map_coordinates
 
 FWHM = 2 * math.sqrt(2 * math.log(2))  # of a Gaussian, in standard deviations
 GAUSSIAN_REACH = 4.0  # standard deviations: 6e-5 of the light lies beyond
@@ -36,6 +37,15 @@ def moffat(fwhm: float, beta: float, step: float, radius: int) -> Psf:
     at = np.arange(-radius, radius + 1) * step / width
     plane = (1 + at[:, None] ** 2 + at[None] ** 2) ** -beta
     return Psf(plane / plane.sum())
+
+
+def image(plane: Float[np.ndarray, "k k"], sampling: int, supersampling: int, factor: float, radius: int) -> Psf:
+    """A picture of the PSF that has `sampling` steps a pixel, interpolated to `supersampling` of them and `factor`
+    times as wide, out to `radius` steps; dark outside."""
+    at = np.arange(-radius, radius + 1) * sampling / (supersampling * factor) + (len(plane) - 1) / 2
+    rows, columns = np.meshgrid(at, at, indexing="ij")
+    found = map_coordinates(plane, [rows, columns], order=1, mode="constant")
+    return Psf(found / found.sum())
 
 
 def reach(kind: str, fwhm: float, pixel_scale: float) -> int:

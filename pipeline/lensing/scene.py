@@ -31,6 +31,7 @@ class Scene:
     spheres: Mapping[str, Many] = field(default_factory=dict)  # likewise
     halos: Mapping[str, Many] = field(default_factory=dict)  # scale_convergence, scale_radius, x, y; and truncation
     line: Mapping[str, PerLens] = field(default_factory=dict)  # einstein_radius, half_length, angle
+    picture: Mapping[str, Tensor] = field(default_factory=dict)  # a source: flux, x, y, angle, scale; pixels (n, h, w)
     isothermal: bool = True  # every slope is 2, so that the closed form of the SIE serves
     terms: int = deflectors.TERMS  # of the series where it does not
 
@@ -50,6 +51,7 @@ class Scene:
             spheres=of(self.spheres),
             halos=of(self.halos),
             line=of(self.line),
+            picture=of(self.picture),
             isothermal=self.isothermal,
             terms=self.terms,
         )
@@ -64,6 +66,10 @@ def brightness(scene: Scene, x: Float[Tensor, "h w"], y: Float[Tensor, "h w"]) -
     if scene.clumps:
         one = {name: values[:, None, None, :] for name, values in scene.clumps.items()}
         seen = seen + light.knots(dx - bend_x, dy - bend_y, one["flux"], one["x"], one["y"], one["width"])
+    if scene.picture:
+        one = _ready({name: values for name, values in scene.picture.items() if name != "pixels"})
+        turned = deflectors.rotated(dx - bend_x - one["x"], dy - bend_y - one["y"], one["angle"])
+        seen = seen + light.picture(*turned, one["flux"], scene.picture["pixels"], one["scale"])
     return seen + _shine(scene.lights, dx, dy)
 
 

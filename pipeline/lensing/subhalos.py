@@ -83,6 +83,12 @@ def in_disc(unit: Float[np.ndarray, "k 2"], radius: float) -> tuple[np.ndarray, 
     return r * np.cos(phi), r * np.sin(phi)
 
 
+def uniform_in_radius(unit: Float[np.ndarray, "k 2"], least: float, most: float) -> tuple[np.ndarray, np.ndarray]:
+    """Positions uniform in radius, as crowded about the centre as DeepLense's."""
+    r, phi = least + (most - least) * unit[:, 0], 2 * math.pi * unit[:, 1]
+    return r * np.cos(phi), r * np.sin(phi)
+
+
 def like_host(unit: Float[np.ndarray, "k 2"], radius: float, core: float) -> tuple[np.ndarray, np.ndarray]:
     """Positions that follow a host of surface density 1 / (r + core), out to `radius`."""
     low, high = 0.0, radius - core * math.log1p(radius / core)  # of r - core ln(1 + r / core), the mass inside r

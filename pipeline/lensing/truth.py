@@ -32,7 +32,7 @@ def names(given: Mapping[str, Prior]) -> list[str]:
         found += ["einstein_radius"]
     if vary & RADII:
         found += ["log10_mass_within"]
-    if "substructure_fraction" in given:
+    if {"substructure_fraction", "expected_subhalos"} & set(given):
         found += [name for name in ("substructure_fraction",) if name in vary]
         found += ["realised_fraction", "subhalos", "log10_subhalo_mass"]
     return found + [name for name in ("log10_half_mode_mass",) if name in vary]
@@ -46,6 +46,8 @@ def targets(
         torch.from_numpy(drawn[name]) for name in ("redshift_lens", "redshift_source", "einstein_radius")
     )
     found = {name: drawn[name] for name in UNITS if name in drawn}
+    if "log10_axion_mass" in found:
+        found["log10_axion_mass"] = np.where(drawn["vortex_fraction"] > 0, found["log10_axion_mass"], np.nan)
     found["log10_mass_within"] = np.log10(STANDARD.mass_within(radius, lens, source).numpy())
     if population:
         total = population.mass.sum(1)
@@ -59,7 +61,9 @@ def targets(
 
 def kinds(drawn: Mapping[str, np.ndarray], population: Substructure | None) -> Shaped[np.ndarray, " n"]:
     """The class of each lens: vortex, subhalos or none."""
-    n = len(drawn["einstein_radius"])
+    found = np.full(len(drawn["einstein_radius"]), "none", dtype="U8")
+    if population:
+        found[population.number > 0] = "subhalos"
     if "log10_axion_mass" in drawn:
-        return np.full(n, "vortex")
-    return np.where(population.number > 0, "subhalos", "none") if population else np.full(n, "none")
+        found[drawn["vortex_fraction"] > 0] = "vortex"
+    return found

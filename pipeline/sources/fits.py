@@ -69,7 +69,7 @@ def read_image(ingest: Ingest, path: Path) -> Frame:
         said, units = observed([chosen[0].header, primary]), _one_unit(path, chosen)
         sky, _ = systems[0]
     scale = scale if scale > 0 else ingest.pixel_scale or math.nan
-    beside = Companions(companions_of(ingest, path), partial(_plane, path), scale)
+    beside = Companions(companions_of(ingest, path), partial(_companion, path), scale)
     mask = beside.mask(image.shape[1:])
     said |= {"pixel_scale": scale, "psf_fwhm": beside.psf_fwhm()}
     return Frame(
@@ -181,12 +181,16 @@ def _one_unit(path: Path, chosen: list[Any]) -> str:
     return said.pop() if said else ""
 
 
-def _plane(image: Path, path: Path) -> Float[np.ndarray, "h w"]:
-    """The one 2-D image of a companion file."""
+def _companion(image: Path, path: Path) -> Float[np.ndarray, "h w"]:
     if not path.is_file():
         raise InputError(f"{image}: its companion {path.name} is not there (ingest.companions)")
+    return plane(path, "ingest.companions")
+
+
+def plane(path: Path, key: str) -> Float[np.ndarray, "h w"]:
+    """The one 2-D image of a file that `key` names."""
     with _opened(path) as hdus:
-        bands = _bands(path, _only(path, _images(hdus), "so it must be in a companion file"))
+        bands = _bands(path, _only(path, _images(hdus), "so it must be in a file of its own"))
     if len(bands) != 1:
-        raise InputError(f"{path}: a companion has one band, not {len(bands)}")
+        raise InputError(f"{path}: one band is needed here, not {len(bands)} ({key})")
     return bands[0].astype(np.float64)

@@ -7,19 +7,24 @@ own, and it is rendered alone.
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import partial
+from pathlib import Path
 
 import numpy as np
-from jaxtyping import Float, Int
+from jaxtyping import Float, Float32, Int
 
 from pipeline.errors import InputError
-from pipeline.lensing import imaging, populations, presets, truth
+from pipeline.lensing import deeplense, imaging, populations, presets, truth
 from pipeline.lensing.imaging import Camera
 from pipeline.lensing.instruments import INSTRUMENTS
 from pipeline.lensing.scene import Scene
 from pipeline.params import Simulation, plain
 from pipeline.sources import Lenses, Source
+from pipeline.sources.companions import fwhm
+from pipeline.sources.files import fingerprint_of
+from pipeline.sources.given import file, pictures, psf
 
 SAMPLED = 2.0  # pixels across the PSF's FWHM, below which it is undersampled
+NOISE_FREE = ("none", "doubled")
 
 
 @dataclass(frozen=True)
@@ -31,32 +36,49 @@ class Drawn:
     population: populations.Substructure | None
 
 
-def open_source(simulation: Simulation) -> Source:
-    """The simulation as a source. Its images are sky-subtracted electrons per second."""
-    given = presets.priors(simulation.preset, simulation.priors)
-    own = camera(simulation).instrument
-    if simulation.noise == "none" and not simulation.accept_noise_free:
+def open_source(simulation: Simulation, folder: str = "") -> Source:
+    """The simulation as a source; `folder` is where the user's files are that it names. Its images are sky-subtracted
+    electrons per second, or what a variant of DeepLense has instead."""
+    chosen = presets.applied(simulation)
+    given = presets.priors(chosen.preset, chosen.priors, chosen.variant)
+    if chosen.noise in NOISE_FREE and not chosen.accept_noise_free:
         raise InputError(
-            "simulation.noise: none; results on noise-free images do not transfer to a telescope's. "
+            f"simulation.noise: {chosen.noise}; results on noise-free images do not transfer to a telescope's. "
             "simulation.accept_noise_free: true says that this is known"
         )
-    if own.psf_fwhm < SAMPLED * own.pixel_scale:
-        width = own.psf_fwhm / own.pixel_scale
+    there = placed(chosen, folder)
+    own = camera(there)
+    if own.instrument.psf_fwhm < SAMPLED * own.instrument.pixel_scale:
+        width = own.instrument.psf_fwhm / own.instrument.pixel_scale
         print(f"simulation: warning: the PSF is {width:.2f} pixels wide; below {SAMPLED:g} it is undersampled")
+    if chosen != simulation:
+        print(f"simulation: {chosen.preset} brings {chosen.size} pixels, {chosen.instrument}, noise: {chosen.noise}")
+    files = [name for name in (chosen.pictures, chosen.psf_image) if name]
+    if there.pictures:
+        pictures(there.pictures)  # what is wrong with it is said before anything is drawn
     return Source(
-        rows=simulation.images,
-        shape=(1, simulation.size, simulation.size),
+        rows=chosen.images,
+        shape=(1, chosen.size, chosen.size),
         target_units={name: truth.UNITS[name] for name in truth.names(given)},
-        read=partial(read, simulation),
-        pixel_scale=own.pixel_scale,
-        psf_fwhm=own.psf_fwhm,
-        units="electron / s",
+        read=partial(read, there),
+        pixel_scale=own.instrument.pixel_scale,
+        psf_fwhm=own.instrument.psf_fwhm,
+        units="electron" if chosen.noise == "poisson_twice" else "electron / s",
         provenance={
             "source": "simulation",
-            "simulation": plain(simulation),
+            "simulation": plain(chosen),
             "priors": {name: plain(prior) for name, prior in given.items()},
         },
-        fingerprint="",  # its parameters and its code say all
+        fingerprint=fingerprint_of(Path(folder), files),  # beside them, its parameters and its code say all
+        identities=("source",) if there.pictures else (),
+    )
+
+
+def placed(simulation: Simulation, folder: str) -> Simulation:
+    """The parameters with what the preset decides, and with the user's files by their absolute names."""
+    chosen = presets.applied(simulation)
+    return chosen.model_copy(
+        update={key: file(folder, getattr(chosen, key), f"simulation.{key}") for key in ("pictures", "psf_image")}
     )
 
 
@@ -64,24 +86,24 @@ def read(simulation: Simulation, lenses: Int[np.ndarray, " n"]) -> Lenses:
     """Those lenses of the preset, noise and all."""
     own, drawn = camera(simulation), draw(simulation, lenses.tolist())
     exposure = own.instrument.exposure * drawn.parameters["exposure_factor"]
-    width = own.instrument.psf_fwhm * drawn.parameters["psf_factor"]
-    images = rates(simulation, drawn)
-    noise = np.zeros(len(lenses), dtype=np.float32)
-    if simulation.noise == "poisson":
-        noise = np.array([own.sky_rms(time) for time in exposure], dtype=np.float32)
-        images = _observed(simulation, own, images, exposure, lenses.tolist())
+    images, noise = observed(simulation, drawn, lenses.tolist())
+    group, identities = lenses.astype(np.int64), None
+    if simulation.pictures:
+        group = _which(simulation, lenses.tolist())
+        identities = np.array([f"picture {number}" for number in group.tolist()])[:, None]
     return Lenses(
-        images=images[:, None].astype(np.float32),
+        images=images[:, None],
         targets=_asked_for(simulation, drawn),
         id=np.array([f"{simulation.preset}-{simulation.seed}-{lens:07d}" for lens in lenses.tolist()]),
-        group=lenses.astype(np.int64),
+        group=group,
         noise=noise,
         kind=truth.kinds(drawn.parameters, drawn.population),
+        identities=identities,
         observed={
             "pixel_scale": np.full(len(lenses), own.instrument.pixel_scale),
-            "psf_fwhm": width,
+            "psf_fwhm": own.instrument.psf_fwhm * drawn.parameters["psf_factor"],
             "exposure": exposure,
-            "gain": np.full(len(lenses), 1.0),  # its images are electrons per second
+            "gain": np.full(len(lenses), 1.0),  # its images are in electrons
             "zero_point": np.full(len(lenses), own.instrument.zero_point),
         },
     )
@@ -94,18 +116,25 @@ def camera(simulation: Simulation) -> Camera:
         for name in ("pixel_scale", "psf_fwhm", "exposure", "sky_brightness", "read_noise")
         if (value := getattr(simulation, name)) is not None
     }
-    return Camera(replace(INSTRUMENTS[simulation.instrument], **changed), simulation.size)
+    own = replace(INSTRUMENTS[simulation.instrument], **changed)
+    if not simulation.psf_image:
+        return Camera(own, simulation.size)
+    plane = psf(simulation.psf_image)
+    width = fwhm(plane) * own.pixel_scale / simulation.psf_sampling
+    return Camera(replace(own, psf_fwhm=width), simulation.size, plane, simulation.psf_sampling)
 
 
 def draw(simulation: Simulation, lenses: Sequence[int]) -> Drawn:
     """Some lenses of the preset."""
-    given = presets.priors(simulation.preset, simulation.priors)
-    parameters = populations.draw(given, simulation.seed, lenses)
+    kinds = presets.preset(simulation.preset, simulation.variant).kinds
+    given = presets.priors(simulation.preset, simulation.priors, simulation.variant)
+    parameters = populations.draw(given, simulation.seed, lenses, kinds)
     population = None
-    if "substructure_fraction" in parameters:
+    if {"substructure_fraction", "expected_subhalos"} & set(parameters):
         population = populations.substructure(parameters, simulation.seed, lenses, simulation.subhalos)
-    zero_point = camera(simulation).instrument.zero_point
-    made = populations.scene(parameters, simulation.seed, lenses, zero_point, simulation.subhalos, population)
+    zero_point = INSTRUMENTS[simulation.instrument].zero_point
+    galaxies = pictures(simulation.pictures) if simulation.pictures else None
+    made = populations.scene(parameters, simulation.seed, lenses, zero_point, simulation.subhalos, population, galaxies)
     return Drawn(parameters, made, population)
 
 
@@ -115,21 +144,38 @@ def rates(simulation: Simulation, drawn: Drawn) -> Float[np.ndarray, "n h w"]:
     return imaging.rates(drawn.scene, camera(simulation), rays, drawn.parameters["psf_factor"].tolist())
 
 
-def _observed(
-    simulation: Simulation,
-    own: Camera,
-    images: Float[np.ndarray, "n h w"],
-    exposure: Float[np.ndarray, " n"],
-    lenses: Sequence[int],
-) -> Float[np.ndarray, "n h w"]:
-    noisy = [
-        imaging.observe(rate, own, time, populations.generator(simulation.seed, lens, populations.NOISE))
-        for rate, time, lens in zip(images, exposure, lenses, strict=True)
-    ]
-    return np.stack(noisy)
+def noise_maps(simulation: Simulation, drawn: Drawn) -> Float[np.ndarray, "n h w"]:
+    """Standard deviation of every pixel of `poisson` images, electrons per second."""
+    own = camera(simulation)
+    exposure = own.instrument.exposure * drawn.parameters["exposure_factor"]
+    return own.noise_map(rates(simulation, drawn), exposure[:, None, None])
+
+
+def observed(
+    simulation: Simulation, drawn: Drawn, lenses: Sequence[int]
+) -> tuple[Float32[np.ndarray, "n h w"], Float32[np.ndarray, " n"]]:
+    """Images as recorded, and the rms of their sky."""
+    own, clean = camera(simulation), rates(simulation, drawn)
+    exposure = (own.instrument.exposure * drawn.parameters["exposure_factor"]).tolist()
+    random = [populations.generator(simulation.seed, lens, populations.NOISE) for lens in lenses]
+    each = list(zip(clean, exposure, random, strict=True))
+    images, sky = list(clean), [0.0] * len(lenses)
+    if simulation.noise == "poisson":
+        images, sky = [imaging.observe(rate, own, *rest) for rate, *rest in each], list(map(own.sky_rms, exposure))
+    elif simulation.noise == "poisson_twice":
+        images = [deeplense.twice_poisson(*one) for one in each]
+        sky = list(map(deeplense.twice_poisson_rms, exposure))
+    elif simulation.noise == "doubled":
+        images = [2 * rate for rate in clean]
+    return np.stack(images).astype(np.float32), np.array(sky, dtype=np.float32)
+
+
+def _which(simulation: Simulation, lenses: Sequence[int]) -> Int[np.ndarray, " n"]:
+    return populations.which_picture(simulation.seed, lenses, len(pictures(simulation.pictures)))
 
 
 def _asked_for(simulation: Simulation, drawn: Drawn) -> dict[str, Float[np.ndarray, " n"]]:
     """The targets that vary."""
     known = truth.targets(drawn.parameters, drawn.population)
-    return {name: known[name] for name in truth.names(presets.priors(simulation.preset, simulation.priors))}
+    given = presets.priors(simulation.preset, simulation.priors, simulation.variant)
+    return {name: known[name] for name in truth.names(given)}
