@@ -21,7 +21,7 @@ proof: test
 	pytest -m proof -n 2 --dist=load
 
 bench: .venv/.ok
-	for name in store engine memory audit simulator; do python -m benchmarks.$$name || exit 1; done
+	for name in store engine memory audit simulator deeplense presets; do python -m benchmarks.$$name || exit 1; done
 
 # The stamp is written last: an interrupted set-up is begun anew. Where the Python at hand already drives a GPU with its
 # own torch, that torch is kept; elsewhere the lock file's is installed from whatever index pip is configured to use.

@@ -1,5 +1,6 @@
 """Whole scenes: the fused kernel against torch, torch against lenstronomy and against finite differences."""
 
+import caustics
 import numpy as np
 import pytest
 import torch
@@ -78,6 +79,38 @@ def test_an_image_does_not_depend_on_its_company() -> None:
     together = imaging.rates(scene, CAMERA, None, factor)
     alone = imaging.rates(scene.some(np.array([2])), CAMERA, None, factor[2:3])
     np.testing.assert_array_equal(alone[0], together[2])
+
+
+@pytest.mark.filterwarnings("ignore:__array_wrap__ must accept:DeprecationWarning")  # torch's, as caustics calls it
+@pytest.mark.filterwarnings("ignore::UserWarning:caustics")  # that one redshift stands in several lenses
+def test_the_image_is_caustics() -> None:
+    """An isothermal ellipsoid with shear and a point mass, in float64 and to 2e-5 of the peak (its b_n is a series), away
+    from the edges, beyond which caustics takes the sky to be dark."""
+    p, scale = NUMBERS, CAMERA.instrument.pixel_scale
+    cosmology, at = caustics.FlatLambdaCDM(), {"z_l": 0.5, "z_s": 1.0}
+    middle = {"x0": p["lens_x"], "y0": p["lens_y"]}
+    lenses = (
+        caustics.SIE(cosmology, q=p["axis_ratio"], phi=p["angle"], Rein=p["einstein_radius"], **middle, **at),
+        caustics.ExternalShear(cosmology, x0=0.0, y0=0.0, gamma_1=p["shear1"], gamma_2=p["shear2"], **at),
+        caustics.Point(cosmology, x0=p["lens_x"] + 0.5, y0=p["lens_y"] - 0.3, Rein=0.05, **at),
+    )
+    one = torch.ones((), dtype=torch.float64)
+    centre = light.log_centre(p["flux"] * one, p["radius"] * one, p["index"] * one)
+    source = caustics.Sersic(
+        x0=p["lens_x"] + p["x"], y0=p["lens_y"] + p["y"], q=p["source_axis_ratio"], phi=p["source_angle"], n=p["index"],
+        Re=p["radius"] / p["source_axis_ratio"] ** 0.5, Ie=float((centre - light.half_light(p["index"] * one)).exp()),
+    )  # fmt: skip
+    plane, psf = caustics.SinglePlane(cosmology, lenses, **at), torch.from_numpy(CAMERA.psf(1).plane)
+    simulator = caustics.LensSource(plane, source, pixelscale=scale, pixels_x=SIZE, psf=psf)
+    simulator.to(dtype=torch.float64)
+    theirs = simulator().numpy() * scale**2
+    own = scene_of(numbers())
+    main = {name: value for name, value in own.main.items() if not name.startswith("multipole")}
+    point = {"x": 0.5 * one[None, None], "y": -0.3 * one[None, None], "einstein_radius": 0.05 * one[None, None]}
+    isothermal = Scene(main=main | {"slope": 2 * one[None]}, galaxies=own.galaxies, points=point)
+    ours = imaging.render(isothermal, CAMERA, 1)[0].numpy()
+    inner = slice(4, -4)
+    assert np.abs(ours - theirs)[inner, inner].max() < 2e-5 * theirs.max()
 
 
 @pytest.mark.filterwarnings("ignore:.axes. should not be:DeprecationWarning")  # scipy's, as lenstronomy calls it
