@@ -76,10 +76,12 @@ def grid(size: int, pixel_scale: float, supersampling: int, margin: int) -> tupl
 
 
 def render(scene: Scene, camera: Camera, supersampling: int) -> Float[Tensor, "n h w"]:
-    """Noise-free images, flux per pixel: plain torch, in float64, differentiable; one PSF for all lenses."""
+    """Noise-free images, flux per pixel: plain torch, differentiable, on the device and in the precision of the scene;
+    one PSF for all lenses."""
     kernel = camera.psf(supersampling)
     scale = camera.instrument.pixel_scale
-    seen = brightness(scene, *grid(camera.size, scale, supersampling, kernel.radius))
+    x, y = (axis.to(scene.main["lens_x"]) for axis in grid(camera.size, scale, supersampling, kernel.radius))
+    seen = brightness(scene, x, y)
     if kernel.axis is not None:
         axis = torch.from_numpy(kernel.axis).to(seen)
         seen = conv2d(conv2d(seen[:, None], axis[None, None, :, None]), axis[None, None, None, :])

@@ -3,7 +3,7 @@
 Plain torch, batched over lenses, differentiable in every number; `fused` draws the same on a CPU in less time.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -37,10 +37,15 @@ class Scene:
 
     def some(self, lenses: Int[np.ndarray, " m"]) -> "Scene":
         """Those lenses alone."""
-        which = torch.from_numpy(lenses)
+        return self._each(lambda own: own[torch.from_numpy(lenses)])
 
+    def to(self, where: torch.device | torch.dtype | str) -> "Scene":
+        """The same on another device, or in another precision."""
+        return self._each(lambda own: own.to(where))
+
+    def _each(self, change: Callable[[Tensor], Tensor]) -> "Scene":
         def of(values: Mapping[str, Tensor]) -> dict[str, Tensor]:
-            return {name: own[which] for name, own in values.items()}
+            return {name: change(own) for name, own in values.items()}
 
         return Scene(
             main=of(self.main),

@@ -72,6 +72,28 @@ def test_the_kernel_draws_what_torch_draws(preset: str, profile: str) -> None:
     assert (np.abs(fast - exact).max(axis=(1, 2)) / exact.max(axis=(1, 2))).max() < 1e-5
 
 
+def everything() -> Scene:
+    """Lenses with all that a scene can have."""
+    given = presets.priors("lens64", {"substructure_fraction": Prior(fixed=0.01), "vortex_fraction": Prior(fixed=0.03)})
+    given |= presets.priors("axion_free", {"vortex_points": Prior(fixed=20)}) | given
+    drawn, how = populations.draw(given, 1, range(2)), subhalos("tnfw")
+    population = populations.substructure(drawn, 1, range(2), how)
+    pictures = np.random.default_rng(0).random((2, 9, 9))
+    return populations.scene(drawn, 1, range(2), 25.72, how, population, pictures)
+
+
+def test_single_precision_will_do() -> None:
+    lenses = everything()
+    exact, single = (imaging.render(scene, CAMERA, 2) for scene in (lenses, lenses.to(torch.float32)))
+    assert single.dtype == torch.float32
+    assert (single - exact).abs().max() < 2e-4 * exact.max()
+
+
+def test_nothing_of_a_scene_stays_behind_when_it_goes_to_another_device() -> None:
+    """The meta device computes shapes alone, and refuses whatever meets it from elsewhere, as a GPU would."""
+    assert imaging.render(everything().to("meta"), CAMERA, 2).device.type == "meta"
+
+
 def test_an_image_does_not_depend_on_its_company() -> None:
     drawn = populations.draw(presets.priors("lens64", {}), 1, range(4))
     scene = populations.scene(drawn, 1, range(4), 25.72)
@@ -84,8 +106,8 @@ def test_an_image_does_not_depend_on_its_company() -> None:
 @pytest.mark.filterwarnings("ignore:__array_wrap__ must accept:DeprecationWarning")  # torch's, as caustics calls it
 @pytest.mark.filterwarnings("ignore::UserWarning:caustics")  # that one redshift stands in several lenses
 def test_the_image_is_caustics() -> None:
-    """An isothermal ellipsoid with shear and a point mass, in float64 and to 2e-5 of the peak (its b_n is a series), away
-    from the edges, beyond which caustics takes the sky to be dark."""
+    """An isothermal ellipsoid with shear and a point mass, in float64 and to 2e-5 of the peak (its b_n is a series),
+    away from the edges, beyond which caustics takes the sky to be dark."""
     p, scale = NUMBERS, CAMERA.instrument.pixel_scale
     cosmology, at = caustics.FlatLambdaCDM(), {"z_l": 0.5, "z_s": 1.0}
     middle = {"x0": p["lens_x"], "y0": p["lens_y"]}
