@@ -36,7 +36,7 @@ def simulate(option: str, target: str, overrides: Iterable[str] = ()) -> None:
     chosen = simulation.placed(asked, ingest.path)
     count = min(chosen.images, OPTIONS[option])
     lenses, drawn = simulation.read(chosen, np.arange(count)), simulation.draw(chosen, range(count))
-    clean = simulation.rates(chosen, drawn)
+    clean = simulation.clean(chosen, drawn)
     if option == "--arrays":
         arrays = {"images": lenses.images[:, 0], "clean": clean, "noise_map": simulation.noise_maps(chosen, drawn)}
         atomic.write(target, _npz(drawn.parameters | dict(lenses.targets) | arrays))
@@ -63,7 +63,7 @@ def gallery(lenses: Lenses, clean: np.ndarray, units: dict[str, str]) -> Figure:
         top = np.arcsinh(pair[1].max() / softening)
         for axis, image in zip(shown, pair, strict=True):
             axis.imshow(np.arcsinh(image / softening), origin="lower", cmap="inferno", vmin=-0.5, vmax=top)
-        words = [_said(name, values[i], units[name]) for name, values in lenses.targets.items()]
+        words = [_said(name, own[i], units[name]) for name, own in lenses.targets.items() if np.isfinite(own[i])]
         shown[0].set_title("\n".join(words), fontsize=7, loc="left")
     figure.tight_layout(pad=0.3)
     return figure

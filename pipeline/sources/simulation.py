@@ -144,6 +144,14 @@ def rates(simulation: Simulation, drawn: Drawn) -> Float[np.ndarray, "n h w"]:
     return imaging.rates(drawn.scene, camera(simulation), rays, drawn.parameters["psf_factor"].tolist())
 
 
+def clean(simulation: Simulation, drawn: Drawn) -> Float[np.ndarray, "n h w"]:
+    """Noise-free images in the units of the noisy ones."""
+    images = rates(simulation, drawn)
+    if simulation.noise == "poisson_twice":
+        return images * (camera(simulation).instrument.exposure * drawn.parameters["exposure_factor"])[:, None, None]
+    return 2 * images if simulation.noise == "doubled" else images
+
+
 def noise_maps(simulation: Simulation, drawn: Drawn) -> Float[np.ndarray, "n h w"]:
     """Standard deviation of every pixel of `poisson` images, electrons per second."""
     own = camera(simulation)
@@ -155,19 +163,18 @@ def observed(
     simulation: Simulation, drawn: Drawn, lenses: Sequence[int]
 ) -> tuple[Float32[np.ndarray, "n h w"], Float32[np.ndarray, " n"]]:
     """Images as recorded, and the rms of their sky."""
-    own, clean = camera(simulation), rates(simulation, drawn)
+    if simulation.noise in NOISE_FREE:
+        return clean(simulation, drawn).astype(np.float32), np.zeros(len(lenses), dtype=np.float32)
+    own = camera(simulation)
     exposure = (own.instrument.exposure * drawn.parameters["exposure_factor"]).tolist()
     random = [populations.generator(simulation.seed, lens, populations.NOISE) for lens in lenses]
-    each = list(zip(clean, exposure, random, strict=True))
-    images, sky = list(clean), [0.0] * len(lenses)
+    each = zip(rates(simulation, drawn), exposure, random, strict=True)
     if simulation.noise == "poisson":
-        images, sky = [imaging.observe(rate, own, *rest) for rate, *rest in each], list(map(own.sky_rms, exposure))
-    elif simulation.noise == "poisson_twice":
+        images, sky = [imaging.observe(rate, own, *rest) for rate, *rest in each], map(own.sky_rms, exposure)
+    else:
         images = [deeplense.twice_poisson(*one) for one in each]
-        sky = list(map(deeplense.twice_poisson_rms, exposure))
-    elif simulation.noise == "doubled":
-        images = [2 * rate for rate in clean]
-    return np.stack(images).astype(np.float32), np.array(sky, dtype=np.float32)
+        sky = map(deeplense.twice_poisson_rms, exposure)
+    return np.stack(images).astype(np.float32), np.array(list(sky), dtype=np.float32)
 
 
 def _which(simulation: Simulation, lenses: Sequence[int]) -> Int[np.ndarray, " n"]:
