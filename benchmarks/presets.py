@@ -2,7 +2,7 @@
 
     python -m benchmarks.presets [images]
 
-An eighth of them comes first: memory is flat if the whole takes no more.
+Half of them comes first: memory is flat if the whole takes no more.
 """
 
 import subprocess
@@ -43,7 +43,7 @@ def main(images: int) -> None:
         (folder / "params.yaml").write_text((ROOT / "params.yaml").read_text())
         for preset, bar in BARS.items():
             chosen = (f"simulation.preset={preset}", "simulation.size=64", "simulation.supersampling=auto")
-            for number in (images // 8, images):
+            for number in (images // 2, images):
                 words = (f"{preset}.zarr", "q.csv", *chosen, f"simulation.images={number}", "engine.kind=processes")
                 seconds, peak = watched(folder, "pipeline.ingest", *words)
                 minutes = seconds / 60 * WHOLE / number

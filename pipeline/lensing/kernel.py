@@ -19,6 +19,8 @@ F = np.float32
 LOG2E = F(1.4426950408889634)
 LN2 = F(0.6931471805599453)
 AT_ONCE = 512  # rays that stay in the nearest cache
+CURVED = F(0.5)  # of the threshold: a cell that differs so much from its neighbours is looked at by more rays
+SETTLED = F(4)  # thresholds that more rays may change it by without a call for more: of the change a ninth is left
 Scalar = np.float32
 Row = Float32[np.ndarray, " k"]
 Rows = Float32[np.ndarray, "k m"]
@@ -263,7 +265,7 @@ def rays(size: int, first: Scalar, step: Scalar, threshold: Scalar, lens: Lens) 
     """Mean brightness of size x size cells, `step` arcsec wide, the middle of the first of them at (first, first).
 
     A cell is seen by one ray through its middle; where that may be off by more than `threshold` (the curvature of the
-    brightness says so), by 3 x 3, and where these change it by more, by 9 x 9 and by 27 x 27. A threshold of zero
+    brightness says so), by 3 x 3, and where these change it by much more, by 9 x 9 and by 27 x 27. A threshold of zero
     means one ray.
     """
     axis = first + step * np.arange(size).astype(np.float32)
@@ -290,7 +292,7 @@ def refine(out: Rows, x: Row, step: Scalar, threshold: Scalar, lens: Lens) -> No
         for j in range(size):
             around = out[max(i - 1, 0), j] + out[min(i + 1, size - 1), j]
             around += out[i, max(j - 1, 0)] + out[i, min(j + 1, size - 1)]
-            if abs(F(0.25) * around - out[i, j]) > threshold:
+            if abs(F(0.25) * around - out[i, j]) > CURVED * threshold:
                 cells[count] = i * size + j
                 count += 1
     for split in (3, 9, 27):
@@ -312,7 +314,7 @@ def refine(out: Rows, x: Row, step: Scalar, threshold: Scalar, lens: Lens) -> No
                 mean = seen[k * number : (k + 1) * number].mean()
                 change = abs(mean - out[i, j])
                 out[i, j] = mean
-                if change > threshold:
+                if change > SETTLED * threshold:
                     cells[left] = cells[start + k]
                     left += 1
         count = left
