@@ -23,19 +23,23 @@ Strength = Callable[[Mapping[str, np.ndarray]], list[np.ndarray]]
 
 
 def images(
-    scene: Scene, size: int, pixel_scale: float, supersampling: int, psfs: Sequence[Psf], threshold: float = 0.0
+    scene: Scene,
+    size: int,
+    pixel_scale: float,
+    supersampling: Sequence[int],
+    psfs: Sequence[Psf],
+    threshold: float = 0.0,
 ) -> Float[np.ndarray, "n h w"]:
-    """Flux per pixel of each lens through its PSF, which is in steps of the rays.
+    """Flux per pixel of each lens with its number of rays and through its PSF, which is in steps of the rays.
 
     With a `threshold`, a ray whose cell it misrepresents by more than this flux is replaced by as many as it takes.
     """
-    step, area = pixel_scale / supersampling, np.float32(pixel_scale**2)
-    found = []
-    for lens, psf in zip(packed(scene), psfs, strict=True):
-        count = size * supersampling + 2 * psf.radius
+    area, found = np.float32(pixel_scale**2), []
+    for lens, psf, per_pixel in zip(packed(scene), psfs, supersampling, strict=True):
+        step, count = pixel_scale / per_pixel, size * per_pixel + 2 * psf.radius
         first = np.float32(-(count - 1) / 2 * step)
         rays = kernel.rays(count, first, np.float32(step), np.float32(threshold / step**2), lens)
-        found.append(_blurred(rays, psf, supersampling) * area)
+        found.append(_blurred(rays, psf, per_pixel) * area)
     return np.stack(found)
 
 

@@ -98,13 +98,13 @@ def rates(
     Without a number of rays there are as many as the PSF needs, and more wherever one of them is off by more than
     `TOLERANCE` of the noise of an empty pixel.
     """
-    chosen = supersampling or camera.needed(min(psf_factor))
-    known = {factor: camera.psf(chosen, factor) for factor in set(psf_factor)}
+    chosen = {factor: supersampling or camera.needed(factor) for factor in set(psf_factor)}
+    known = {factor: camera.psf(rays, factor) for factor, rays in chosen.items()}
     return fused.images(
         scene,
         camera.size,
         camera.instrument.pixel_scale,
-        chosen,
+        [chosen[factor] for factor in psf_factor],
         [known[factor] for factor in psf_factor],
         0.0 if supersampling else TOLERANCE * camera.sky_rms(),
     )

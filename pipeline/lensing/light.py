@@ -87,8 +87,3 @@ def picture(x: Grid, y: Grid, flux: Parameter, pixels: Float[Tensor, "n hs ws"],
     )  # -1 to 1 from edge to edge
     found = grid_sample(pixels[:, None], at, mode="bilinear", padding_mode="zeros", align_corners=False)[:, 0]
     return flux / scale**2 * found
-
-
-def magnitude_to_rate(magnitude: Tensor, zero_point: float) -> Tensor:
-    """Electrons per second of an AB magnitude; `zero_point` is the magnitude of one."""
-    return 10 ** (-0.4 * (magnitude - zero_point))

@@ -84,9 +84,14 @@ class Substructure:
     convergence: Float[np.ndarray, " n"]  # mean of theirs that is expected there
 
     @property
+    def total(self) -> Float[np.ndarray, " n"]:
+        """Mass of all, added up one by one: the padding must not change how they are grouped."""
+        return np.cumsum(np.pad(self.mass, ((0, 0), (1, 0))), axis=1)[:, -1]
+
+    @property
     def fraction(self) -> Float[np.ndarray, " n"]:
         """Of the disc's mass, as it came out."""
-        return self.mass.sum(1) / self.disc
+        return self.total / self.disc
 
     @property
     def number(self) -> Float[np.ndarray, " n"]:
@@ -207,7 +212,7 @@ def _clumps(
     """Clumps that take their part of the source's flux from it; they lie about it as a round Gaussian would."""
     count = drawn["clumps"].astype(int)
     most = int(count.max())
-    unit = np.stack([generator(seed, lens, CLUMP).random((3, most)) for lens in lenses])  # (n, 3, k)
+    unit = np.stack([generator(seed, lens, CLUMP).random((most, 3)).T for lens in lenses])  # (n, 3, k), clump by clump
     there = np.arange(most) < count[:, None]
     share = there * (0.5 + unit[:, 0])
     share = drawn["clump_fraction"][:, None] * share / np.maximum(share.sum(1, keepdims=True), 1e-12)

@@ -50,7 +50,7 @@ def targets(
         found["log10_axion_mass"] = np.where(drawn["vortex_fraction"] > 0, found["log10_axion_mass"], np.nan)
     found["log10_mass_within"] = np.log10(STANDARD.mass_within(radius, lens, source).numpy())
     if population:
-        total = population.mass.sum(1)
+        total = population.total
         found |= {
             "realised_fraction": population.fraction,
             "subhalos": population.number,

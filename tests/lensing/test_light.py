@@ -53,8 +53,3 @@ def test_the_shape_is_lenstronomys() -> None:
     ours = light.sersic(x[None], y[None], one(1.0), one(0.3), one(q), one(phi), one(1.0)).flatten().numpy()
     at_radius = light.sersic(one(0.3), one(0.0), one(1.0), one(0.3), one(1.0), one(0.0), one(1.0)).item()
     np.testing.assert_allclose(ours / at_radius, theirs, rtol=0.02, atol=0.01)
-
-
-def test_magnitudes() -> None:
-    assert light.magnitude_to_rate(torch.tensor(25.0), 25.0).item() == 1
-    assert light.magnitude_to_rate(torch.tensor(20.0), 25.0).item() == pytest.approx(100)

@@ -28,6 +28,20 @@ def test_a_lens_does_not_depend_on_how_many_are_asked_for(simulation: Simulation
         assert part.group.tolist() == list(range(start, stop))
 
 
+@pytest.mark.parametrize("preset", get_args(Simulation.model_fields["preset"].annotation))
+def test_no_lens_depends_on_its_company(preset: str, section: Callable[..., Any]) -> None:
+    """Of no preset, however much differs between the lenses of a batch."""
+    words = ("simulation.priors={}", "simulation.supersampling=auto", "simulation.variant=legacy")
+    chosen = section("simulation", f"simulation.preset={preset}", "simulation.accept_noise_free=true", *words)
+    opened = source.open_source(chosen)
+    together = opened.read(np.arange(12))
+    for lens in (3, 7, 11):
+        alone = opened.read(np.array([lens]))
+        np.testing.assert_array_equal(alone.images[0], together.images[lens])
+        for name, values in alone.targets.items():
+            np.testing.assert_array_equal(values[0], together.targets[name][lens])
+
+
 def test_another_seed_is_another_sky(simulation: Simulation) -> None:
     other = simulation.model_copy(update={"seed": 2})
     assert not np.array_equal(
@@ -126,3 +140,16 @@ def test_a_vortex_leaves_its_mark(simulation: Simulation) -> None:
     images = [source.rates(chosen, source.draw(chosen, range(8))) for chosen in (vortex, bare)]
     change = np.abs(images[0] - images[1]).max(axis=(1, 2))
     assert change.min() > 3 * source.read(simulation, np.arange(0, 1)).noise[0]
+
+
+def test_a_source_that_is_not_lensed_has_the_electrons_of_its_magnitude(section: Callable[..., Any]) -> None:
+    """Twenty-fifth magnitude behind next to no lens, and the zero point of Euclid VIS: 10^(0.4 0.72) a second."""
+    alone = "{einstein_radius: 0.001, shear: 0, vortex_fraction: 0, source_magnitude: 25, source_radius: 0.15}"
+    words = (f"simulation.priors={alone}", "simulation.noise=none", "simulation.accept_noise_free=true")
+    chosen = section("simulation", *words, "simulation.pixel_scale=0.1", "simulation.size=48")
+    images = source.read(chosen, np.arange(3)).images
+    assert images.sum(axis=(1, 2, 3)) == pytest.approx([10 ** (0.4 * 0.72)] * 3, rel=2e-3)
+    brighter = section("simulation", *words[1:], f"simulation.priors={alone.replace('25', '22.5')}").model_copy(
+        update={"pixel_scale": 0.1, "size": 48}
+    )
+    np.testing.assert_allclose(source.read(brighter, np.arange(3)).images, 10 * images, rtol=1e-5)
