@@ -142,13 +142,16 @@ def test_a_vortex_leaves_its_mark(simulation: Simulation) -> None:
     assert change.min() > 3 * source.read(simulation, np.arange(0, 1)).noise[0]
 
 
+RAYS = "simulation.supersampling=9"
+
+
 def test_a_source_that_is_not_lensed_has_the_electrons_of_its_magnitude(section: Callable[..., Any]) -> None:
     """Twenty-fifth magnitude behind next to no lens, and the zero point of Euclid VIS: 10^(0.4 0.72) a second."""
     alone = "{einstein_radius: 0.001, shear: 0, vortex_fraction: 0, source_magnitude: 25, source_radius: 0.15}"
-    words = (f"simulation.priors={alone}", "simulation.noise=none", "simulation.accept_noise_free=true")
+    words = (f"simulation.priors={alone}", "simulation.noise=none", "simulation.accept_noise_free=true", RAYS)
     chosen = section("simulation", *words, "simulation.pixel_scale=0.1", "simulation.size=48")
     images = source.read(chosen, np.arange(3)).images
-    assert images.sum(axis=(1, 2, 3)) == pytest.approx([10 ** (0.4 * 0.72)] * 3, rel=2e-3)
+    assert images.sum(axis=(1, 2, 3)) == pytest.approx([10 ** (0.4 * 0.72)] * 3, rel=6e-3)  # the least ring adds 0.3 %
     brighter = section("simulation", *words[1:], f"simulation.priors={alone.replace('25', '22.5')}").model_copy(
         update={"pixel_scale": 0.1, "size": 48}
     )
