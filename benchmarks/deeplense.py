@@ -29,7 +29,7 @@ try:
 except ImportError:
     CDM = None
 
-IMAGES, SIZE, SCALE = 3, 150, 0.05
+IMAGES, SIZE, SCALE = 12, 150, 0.05
 RANDOM = np.random.default_rng(0)
 
 
