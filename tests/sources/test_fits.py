@@ -420,7 +420,7 @@ def test_a_companion_that_changes_changes_the_fingerprint(tmp_path: Path, sectio
         ("a_noise.fits", None, r"a\.fits: its companion a_noise\.fits is not there"),
         ("a_mask.fits", np.zeros((5, 8)), r"a_mask\.fits: 5 x 8 pixels, but its image has 5 x 7"),
         ("a_noise.fits", np.zeros((5, 7)), r"a_noise\.fits: no unmasked pixel of this noise map is above zero"),
-        ("a_noise.fits", np.ones((2, 5, 7)), r"a_noise\.fits: a companion has one band, not 2"),
+        ("a_noise.fits", np.ones((2, 5, 7)), r"a_noise\.fits: one band is needed here, not 2"),
         ("psf/a.fits", np.ones((9, 9)), r"psf/a\.fits: this PSF does not fall to half of its peak"),
         ("psf/a.fits", np.full((9, 9), np.nan), r"psf/a\.fits: this PSF does not fall to half"),
     ],
