@@ -72,16 +72,18 @@ def epl(
     t = slope - 1
     zx, zy = axis_ratio * x, y
     square = (zx**2 + zy**2).clamp_min(1e-24)
-    cos, sin = zx / square.sqrt(), zy / square.sqrt()
-    cos2, sin2 = cos**2 - sin**2, 2 * cos * sin
-    f = (1 - axis_ratio) / (1 + axis_ratio)
-    real, imaginary = torch.ones_like(cos2 * t), torch.zeros_like(cos2 * t)
-    for n in range(terms, 0, -1):  # Horner, from the last term inwards
-        a = -f * (2 * n - (2 - t)) / (2 * n + (2 - t))
-        real, imaginary = 1 + a * (cos2 * real - sin2 * imaginary), a * (cos2 * imaginary + sin2 * real)
+    ray = torch.complex(zx, zy) / square.sqrt()
+    turn = ray**2 * (axis_ratio - 1) / (1 + axis_ratio)
+    twice = 2 * torch.arange(1, terms + 1, dtype=x.dtype, device=x.device)
+    first, *others = ((twice - 2 + t[..., None]) / (twice + 2 - t[..., None])).cumprod(-1).flip(-1).unbind(-1)
+    series = first * turn
+    for one in others:  # Horner, from the last term inwards
+        series = (one + series) * turn
+    series = 1 + series
     scale = einstein_radius * axis_ratio.sqrt()
     strength = 2 * scale / (1 + axis_ratio) * (scale**2 / square) ** ((t - 1) / 2)
-    return strength * (cos * real - sin * imaginary), strength * (cos * imaginary + sin * real)
+    bend = strength * ray * series
+    return bend.real, bend.imag
 
 
 def shear(x: Grid, y: Grid, gamma1: Parameter, gamma2: Parameter) -> Deflection:
@@ -100,15 +102,11 @@ def multipole(x: Grid, y: Grid, order: int, amplitude: Parameter, angle: Paramet
     The convergence is amplitude / (2 r) cos(order (phi - angle)). Xu et al. 2015, MNRAS 447, 3189, eq. B3
     (lenstronomy's MULTIPOLE).
     """
-    r = (x**2 + y**2).clamp_min(1e-24).sqrt()
-    cos, sin = x / r, y / r
-    real, imaginary = cos, sin  # of exp(i order phi)
-    for _ in range(order - 1):
-        real, imaginary = real * cos - imaginary * sin, real * sin + imaginary * cos
-    turn_cos, turn_sin = torch.cos(order * angle), torch.sin(order * angle)
-    along = (real * turn_cos + imaginary * turn_sin) * amplitude / (1 - order**2)
-    across = order * (imaginary * turn_cos - real * turn_sin) * amplitude / (1 - order**2)
-    return cos * along + sin * across, sin * along - cos * across
+    ray = torch.complex(x, y) / (x**2 + y**2).clamp_min(1e-24).sqrt()
+    turned = ray**order * torch.polar(torch.ones_like(angle), -order * angle)
+    along = amplitude / (1 - order**2) * turned
+    bend = ray * torch.complex(along.real, -order * along.imag)
+    return bend.real, bend.imag
 
 
 def line_mass(x: Grid, y: Grid, einstein_radius: Parameter, half_length: Parameter, angle: Parameter) -> Deflection:
