@@ -49,7 +49,7 @@ def allowed(path: Path, name: str) -> bool:
     if target != room:
         return False
     if room == "features" and inner != ["__init__"]:
-        return rest[:1] == ["geometry"]
+        return rest[0] in {"geometry", "filters", "feature", inner[0]}
     if room == "models" and inner[0] in BACKBONES:
         return rest[:1] in (["blocks"], ["timm_cpu"])
     return True

@@ -10,9 +10,10 @@ import torch
 from torch import Tensor
 
 from features import MAPS, VECTORS, check, compute_maps, compute_vectors, map_names, needs
+from features.feature import Feature
 from features.fourier import multipoles
 from features.radial import radial_profile
-from features.ring import ring
+from features.ring.ridge import ring
 from features.stretch import STRETCHES, intensity
 
 Case = tuple[str, Mapping[str, Any]]
@@ -180,7 +181,7 @@ def test_a_vector_is_told_what_it_asks_for(monkeypatch: pytest.MonkeyPatch, draw
     def brightness(images: Tensor, power: float = 1.0, *, sky_rms: float) -> tuple[Tensor, list[str]]:
         return (images.mean(dim=(1, 2))[:, None] / sky_rms) ** power, ["brightness"]
 
-    monkeypatch.setitem(VECTORS, "brightness", brightness)
+    monkeypatch.setitem(VECTORS, "brightness", Feature(brightness, keeps="the flux", loses="where it is"))
     recipe = {"brightness": {"power": 2.0}}
     check({}, recipe)
     assert needs({}, recipe) == {"sky_rms"}

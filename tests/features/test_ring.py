@@ -9,8 +9,9 @@ from scipy.ndimage import gaussian_filter
 from skimage.filters import sato
 from torch import Tensor
 
+from features.filters import gaussian_derivative
 from features.geometry import offsets, radius
-from features.ring import gaussian_derivative, ring
+from features.ring.ridge import ring
 
 LIKE = torch.empty(0, dtype=torch.float64)
 

@@ -1,0 +1,1 @@
+"""Einstein-ring enhancement: ridges, contrast, and the ring's own radius."""
