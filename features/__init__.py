@@ -110,7 +110,7 @@ def _chosen(known: Table, recipe: Options) -> Iterable[tuple[Feature, dict[str, 
 
 def _renamed(column: str, label: str, name: str) -> str:
     """A column's name under the label that the recipe gives its feature."""
-    return column if label == name else f"{label}_{column.removeprefix(name).lstrip('_')}"
+    return column if label == name else f"{label}{column.removeprefix(name).removeprefix(name.removesuffix('s'))}"
 
 
 def _supplied(feature: Feature, observation: Mapping[str, float]) -> dict[str, float]:

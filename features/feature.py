@@ -25,6 +25,7 @@ class Feature:
     scale: float = 0.0  # the power of k that it grows with when a pixel and the PSF are k times as large on the sky
     compiles: str = ""  # why `torch.compile` does not take it as one graph; empty: it does
     differentiable: str = ""  # why it has no derivative with respect to the image; empty: it has, under vmap too
+    missing: str = ""  # when a value is NaN; empty: never
     per_image: str = ""  # what is lost because its scale is each image's own; empty: it is not
 
     @property

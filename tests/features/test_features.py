@@ -1,6 +1,8 @@
-"""Every feature of the tables: the promises that all of them make, and how recipes of them are checked and computed."""
+"""Every feature of the tables keeps the contract; and how recipes of them are checked and computed."""
 
 import re
+import subprocess
+import sys
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -10,42 +12,63 @@ import torch
 from torch import Tensor
 
 from features import MAPS, VECTORS, check, compute_maps, compute_vectors, map_names, needs
-from features.feature import Feature
+from features.contract import QUESTIONS, Asked
+from features.feature import OBSERVATION, Feature
 from features.fourier import multipoles
-from features.radial import radial_profile
-from features.ring.ridge import ring
+from features.radial import radial_profile, radial_residual
 from features.stretch import STRETCHES, intensity
+from tests.conftest import ROOT
 
 Case = tuple[str, Mapping[str, Any]]
-
-OBSERVATION = {"sky_rms": 0.2}
-INTENSITIES: list[Case] = [("intensity", {"transform": transform}) for transform in STRETCHES]
-MAP_CASES: list[Case] = [(name, {}) for name in MAPS if name != "intensity"] + INTENSITIES
-VECTOR_CASES: list[Case] = [(name, {}) for name in VECTORS]
-
-FRAMES = [(48, 48), (64, 64), (40, 48), (47, 48), (47, 47), (47, 39)]
+KNOWN = {"sky_rms": 0.2}
+MORE: list[Case] = [("intensity", {"transform": transform}) for transform in STRETCHES]
+STEEP = {(stretch, "has_the_declared_derivative") for stretch in ("sqrt", "power")}  # whose slope at zero is infinite
+CASES: list[Case] = [(name, {}) for name in (*MAPS, *VECTORS)] + MORE
 
 
-def cases(chosen: list[Case]) -> pytest.MarkDecorator:
-    return pytest.mark.parametrize("case", chosen, ids=title)
+UNTYPED = "compiles_as_declared"  # asked where types are not checked: torch cannot trace the checks
+ASKED = [
+    pytest.param(case, question, id="-".join([case[0], *map(str, case[1].values()), question]))
+    for case in CASES
+    for question in QUESTIONS
+    if question != UNTYPED and (case[1].get("transform"), question) not in STEEP
+]
 
 
-def title(case: Case) -> str:
+@pytest.mark.parametrize(("case", "question"), ASKED)
+def test_every_feature_answers(case: Case, question: str) -> None:
+    assert QUESTIONS[question](asked(case)) == ""
+
+
+def test_every_feature_compiles_or_says_why_not() -> None:
+    code = """if True:
+        import features
+        from features.contract import QUESTIONS, Asked
+        for known, is_map in ((features.MAPS, True), (features.VECTORS, False)):
+            for feature in known.values():
+                if answer := QUESTIONS["compiles_as_declared"](Asked(feature, is_map)):
+                    print(feature.name, answer)
+    """
+    found = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
+    assert (found.stdout, found.returncode) == ("", 0), found.stderr
+
+
+def asked(case: Case) -> Asked:
     name, options = case
-    return "-".join([name, *options.values()])
+    return Asked((MAPS | VECTORS)[name], name in MAPS, options)
 
 
-every_feature = cases(MAP_CASES + VECTOR_CASES)
-every_frame = pytest.mark.parametrize("frame", FRAMES, ids=str)
+def test_a_feature_is_told_of_the_observation_and_of_nothing_else() -> None:
+    """No signature has room for a label or for a true parameter of the lens."""
+    asked = {need for feature in (*MAPS.values(), *VECTORS.values()) for need in feature.needs}
+    assert asked <= set(OBSERVATION)
 
 
-def compute(case: Case, images: Tensor, sky_rms: float = OBSERVATION["sky_rms"]) -> Tensor:
-    """One feature of images of one band."""
-    name, options = case
-    observation = OBSERVATION | {"sky_rms": sky_rms}
-    if name in MAPS:
-        return compute_maps(images[:, None], {name: options}, observation)[:, 0]
-    return compute_vectors(images[:, None], {name: options}, observation)[0]
+def test_every_feature_says_what_it_keeps_and_loses() -> None:
+    for feature in (*MAPS.values(), *VECTORS.values()):
+        assert feature.keeps, feature.name
+        assert feature.loses, feature.name
+    assert not set(MAPS) & set(VECTORS)
 
 
 @pytest.fixture
@@ -54,127 +77,52 @@ def draw(generator: np.random.Generator) -> Callable[[tuple[int, int]], Tensor]:
     return lambda frame: torch.from_numpy(generator.normal(1, 1, (3, *frame)))
 
 
-@every_feature
-@every_frame
-@pytest.mark.parametrize("dtype", [torch.float32, torch.float64], ids=str)
-def test_survives_every_image_with_its_shape_and_precision(
-    case: Case, frame: tuple[int, int], dtype: torch.dtype, draw: Callable[..., Tensor]
-) -> None:
-    blank, one_hot = torch.zeros(frame), torch.zeros(frame)
-    one_hot[frame[0] // 2, 3] = 1
-    images = torch.stack([blank, one_hot, -one_hot, blank + 5, blank - 5, -draw(frame)[0].abs()]).to(dtype)
-    values = compute(case, images)
-    assert values.dtype == dtype
-    assert values.isfinite().all()
-    if case[0] in MAPS:
-        assert values.shape == images.shape
-    else:
-        assert values.ndim == 2
-        assert len(values) == len(images)
-
-
-@every_feature
-@every_frame
-def test_an_image_does_not_see_its_batch(case: Case, frame: tuple[int, int], draw: Callable[..., Tensor]) -> None:
-    images = draw(frame)
-    alone, together = compute(case, images[1:2]), compute(case, images)
-    torch.testing.assert_close(together[1:2], alone)
-    images[0], images[2] = torch.nan, 1e30
-    torch.testing.assert_close(compute(case, images)[1:2], together[1:2], rtol=0, atol=0)
-
-
-@every_feature
-def test_leaves_its_input_alone(case: Case, draw: Callable[..., Tensor]) -> None:
-    images = draw((48, 48))
-    before = images.clone()
-    compute(case, images)
-    assert torch.equal(images, before)
-
-
-@every_feature
-@every_frame
-def test_single_precision_is_enough(case: Case, frame: tuple[int, int], draw: Callable[..., Tensor]) -> None:
-    images = draw(frame).float()
-    single, double = compute(case, images).double(), compute(case, images.double())
-    rms = double.square().mean().sqrt().item()
-    torch.testing.assert_close(single, double, rtol=0, atol=1e-4 * rms)
-
-
-def turned(images: Tensor) -> list[Tensor]:
-    """A quarter turn and a mirror image: together they generate all eight symmetries of a square."""
-    return [images.rot90(dims=(-2, -1)), images.flip(-1)]
-
-
-@pytest.mark.parametrize(
-    ("case", "frame"),
-    [pytest.param(case, frame, id=f"{title(case)}-{frame}") for case in MAP_CASES for frame in FRAMES],
-)
-def test_a_map_turns_with_its_image(case: Case, frame: tuple[int, int], draw: Callable[..., Tensor]) -> None:
-    images = draw(frame)
-    for expected, moved in zip(turned(compute(case, images)), turned(images), strict=True):
-        torch.testing.assert_close(compute(case, moved), expected, rtol=1e-9, atol=1e-9)
-
-
-@cases(VECTOR_CASES)
-@pytest.mark.parametrize("frame", FRAMES, ids=str)
-def test_a_vector_does_not_change_when_its_image_turns(
-    case: Case, frame: tuple[int, int], draw: Callable[..., Tensor]
-) -> None:
-    images = draw(frame)
-    for moved in turned(images):
-        torch.testing.assert_close(compute(case, moved), compute(case, images), rtol=1e-9, atol=1e-9)
-
-
-@cases([(name, {}) for name in ("pixels", "intensity", "radial_residual", "ring", "radial_profile", "multipoles")])
-def test_twice_the_flux_is_twice_the_feature(case: Case, draw: Callable[..., Tensor]) -> None:
-    images = draw((48, 48))
-    torch.testing.assert_close(compute(case, 2 * images), 2 * compute(case, images))
-
-
-@cases([("log_power", {}), ("intensity", {"transform": "log"}), ("intensity", {"transform": "arcsinh"})])
-def test_only_the_ratio_to_the_sky_counts(case: Case, draw: Callable[..., Tensor]) -> None:
-    images = draw((48, 48))
-    torch.testing.assert_close(compute(case, 7 * images, sky_rms=7 * 0.2), compute(case, images, sky_rms=0.2))
-    assert not torch.allclose(compute(case, 7 * images), compute(case, images))
-
-
-@every_frame
-def test_every_column_of_a_vector_has_a_name_of_its_own(frame: tuple[int, int], draw: Callable[..., Tensor]) -> None:
-    values, names = compute_vectors(draw(frame)[:, None], {name: {} for name in VECTORS}, OBSERVATION)
-    assert values.shape == (3, len(names))
-    assert len(set(names)) == len(names)
-
-
 def test_channels_are_every_band_of_the_first_feature_then_of_the_next(draw: Callable[..., Tensor]) -> None:
     bands = torch.stack([draw((48, 40)), draw((48, 40))], dim=1)
     blue, red = bands.unbind(dim=1)
-    recipe: dict[str, dict[str, Any]] = {"ring": {"sigma": 2.0}, "pixels": {}, "intensity": {"transform": "arcsinh"}}
-    expected = [ring(blue, 2.0), ring(red, 2.0), blue, red]
-    expected += [intensity(band, "arcsinh", sky_rms=OBSERVATION["sky_rms"]) for band in (blue, red)]
-    torch.testing.assert_close(compute_maps(bands, recipe, OBSERVATION), torch.stack(expected, dim=1))
-    assert map_names(recipe, 2) == ["ring_0", "ring_1", "pixels_0", "pixels_1", "intensity_0", "intensity_1"]
-    assert map_names(recipe, 1) == ["ring", "pixels", "intensity"]
+    recipe: dict[str, dict[str, Any]] = {
+        "radial_residual": {"width": 2.0},
+        "pixels": {},
+        "intensity": {"transform": "arcsinh"},
+    }
+    expected = [radial_residual(blue, 2.0), radial_residual(red, 2.0), blue, red]
+    expected += [intensity(band, "arcsinh", sky_rms=KNOWN["sky_rms"]) for band in (blue, red)]
+    torch.testing.assert_close(compute_maps(bands, recipe, KNOWN), torch.stack(expected, dim=1))
+    doubled = ["radial_residual_0", "radial_residual_1", "pixels_0", "pixels_1", "intensity_0", "intensity_1"]
+    assert map_names(recipe, 2) == doubled
+    assert map_names(recipe, 1) == ["radial_residual", "pixels", "intensity"]
+
+
+def test_one_feature_makes_two_channels_under_labels_of_their_own(draw: Callable[..., Tensor]) -> None:
+    images = draw((48, 40))
+    recipe = {"fine": {"feature": "radial_residual"}, "coarse": {"feature": "radial_residual", "width": 4.0}}
+    check(recipe, {})
+    expected = torch.stack([radial_residual(images), radial_residual(images, 4.0)], dim=1)
+    torch.testing.assert_close(compute_maps(images[:, None], recipe, KNOWN), expected)
+    assert map_names(recipe, 1) == ["fine", "coarse"]
+    _, columns = compute_vectors(images[:, None], {"wide": {"feature": "radial_profile", "width": 10.0}}, KNOWN)
+    assert columns == ["wide_0", "wide_1"]
 
 
 def test_vectors_are_those_of_the_first_band_side_by_side(draw: Callable[..., Tensor]) -> None:
     bands = torch.stack([draw((48, 40)), draw((48, 40))], dim=1)
     modes, mode_names = multipoles(bands[:, 0], orders=2)
     means, mean_names = radial_profile(bands[:, 0])
-    values, names = compute_vectors(bands, {"multipoles": {"orders": 2}, "radial_profile": {}}, OBSERVATION)
+    values, names = compute_vectors(bands, {"multipoles": {"orders": 2}, "radial_profile": {}}, KNOWN)
     torch.testing.assert_close(values, torch.cat([modes, means], dim=1))
     assert names == mode_names + mean_names
 
 
 def test_a_recipe_without_vectors_has_no_columns(draw: Callable[..., Tensor]) -> None:
-    values, names = compute_vectors(draw((48, 48))[:, None].float(), {}, OBSERVATION)
+    values, names = compute_vectors(draw((48, 48))[:, None].float(), {}, KNOWN)
     assert values.shape == (3, 0)
     assert values.dtype == torch.float32
     assert names == []
 
 
 def test_a_recipe_says_what_it_needs_to_know_of_the_observation() -> None:
-    assert needs({"pixels": {}, "ring": {"sigma": 2.0}}, {"radial_profile": {}}) == set()
-    assert needs({"pixels": {}, "log_power": {}}, {"multipoles": {}}) == {"sky_rms"}
+    assert needs({"pixels": {}, "radial_residual": {"width": 2.0}}, {"radial_profile": {}}) == set()
+    assert needs({"pixels": {}, "spectrum": {"feature": "log_power"}}, {"multipoles": {}}) == {"sky_rms"}
 
 
 def test_a_vector_is_told_what_it_asks_for(monkeypatch: pytest.MonkeyPatch, draw: Callable[..., Tensor]) -> None:
@@ -201,10 +149,10 @@ def test_a_recipe_of_known_features_and_options_is_accepted() -> None:
 @pytest.mark.parametrize(
     ("maps", "vectors", "message"),
     [
-        ({"rign": {}}, {}, f"maps: no feature 'rign'; there are {', '.join(MAPS)}"),
-        ({}, {"ring": {}}, f"vectors: no feature 'ring'; there are {', '.join(VECTORS)}"),
-        ({"ring": {"sgima": 2.0}}, {}, "maps.ring: no option 'sgima'; there are sigma"),
-        ({}, {"multipoles": {"order": 2}}, "vectors.multipoles: no option 'order'; there are orders, width"),
+        ({"pixles": {}}, {}, f"maps: no feature 'pixles'; there are {', '.join(MAPS)}"),
+        ({"mine": {"feature": "pixles"}}, {}, f"maps: no feature 'pixles'; there are {', '.join(MAPS)}"),
+        ({}, {"pixels": {}}, f"vectors: no feature 'pixels'; there are {', '.join(VECTORS)}"),
+        ({"radial_residual": {"wdith": 2.0}}, {}, "maps.radial_residual: no option 'wdith'; there are width"),
         ({"pixels": {"images": 0}}, {}, "maps.pixels: no option 'images'; there are none"),
         ({"log_power": {"sky_rms": 1.0}}, {}, "maps.log_power: no option 'sky_rms'; there are none"),
     ],
