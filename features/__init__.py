@@ -83,10 +83,19 @@ def map_names(recipe: Options, bands: int) -> list[str]:
     return [name if bands == 1 else f"{name}_{band}" for name in recipe for band in range(bands)]
 
 
-def needs(maps: Options, vectors: Options) -> set[str]:
-    """What the features of a recipe ask to know about the observation."""
-    chosen = [*_chosen(MAPS, maps), *_chosen(VECTORS, vectors)]
-    return {need for feature, _ in chosen for need in feature.needs}
+def needs(maps: Options, vectors: Options) -> dict[str, str]:
+    """What the features of a recipe ask to know about the observation, and which of them asks."""
+    return {need: label for label, feature in _features(maps, vectors) for need in feature.needs}
+
+
+def per_image(maps: Options, vectors: Options) -> dict[str, str]:
+    """What is lost by the features of a recipe whose scale is each image's own."""
+    return {label: feature.per_image for label, feature in _features(maps, vectors) if feature.per_image}
+
+
+def missing(vectors: Options) -> tuple[str, ...]:
+    """The vectors of a recipe in which a value may be NaN."""
+    return tuple(label for label, feature in _features({}, vectors) if feature.missing)
 
 
 def check(maps: Options, vectors: Options) -> None:
@@ -100,6 +109,12 @@ def check(maps: Options, vectors: Options) -> None:
                 if option not in known[name].options and option != "feature":
                     there = ", ".join(known[name].options) or "none"
                     raise ValueError(f"{kind}.{label}: no option {option!r}; there are {there}")
+
+
+def _features(maps: Options, vectors: Options) -> Iterable[tuple[str, Feature]]:
+    """The label and the feature of each line of a recipe."""
+    for known, recipe in ((MAPS, maps), (VECTORS, vectors)):
+        yield from ((label, feature) for label, (feature, _) in zip(recipe, _chosen(known, recipe), strict=True))
 
 
 def _chosen(known: Table, recipe: Options) -> Iterable[tuple[Feature, dict[str, Any]]]:

@@ -16,6 +16,7 @@ from features import Options
 from pipeline import fingerprint, params, store
 from pipeline.command import run
 from pipeline.errors import InputError
+from pipeline.observation import observation
 from pipeline.store import Array, Store
 
 BLOCK = 64  # images that features see at a time: larger temporaries would go back to the kernel after every use
@@ -35,22 +36,24 @@ def engineer(name: str, source: str, target: str, overrides: Iterable[str] = ())
     maps = stretched(recipe.maps, {"transform": transform, "softening": softening, "power": power})
     _check(name, maps, recipe.vectors)
     images = Store(source)
-    known = {"sky_rms": sky_rms(images, floor)}
-    observation = {need: known[need] for need in sorted(features.needs(maps, recipe.vectors))}
+    known = _known(name, images, floor, maps, recipe.vectors)
+    for label, lost in features.per_image(maps, recipe.vectors).items():
+        print(f"engineer: {name}: {label} has a scale of each image's own, and loses {lost}")
     bands, height, width = images.shape("images")[1:]
     channels = features.map_names(maps, bands)
-    columns = _columns(name, maps, recipe.vectors, torch.zeros(1, bands, height, width), observation)
+    columns = _columns(name, maps, recipe.vectors, torch.zeros(1, bands, height, width), known)
     arrays = [Array("maps", "float32", (len(channels), height, width), ("c", "h", "w"), "", "map features")]
     if columns:
         arrays.append(Array("vectors", "float32", (len(columns),), ("k",), "", "vector features"))
     described = {
         "channels": channels,
         "columns": columns,
-        "observation": observation,
+        "observation": known,
+        "missing": [column for column in columns if column.startswith(features.missing(recipe.vectors))],
         "recipe": {"maps": maps, "vectors": recipe.vectors},
     }
     made_of = fingerprint.digest(images.attributes["shards"], described, fingerprint.code(), torch.__version__)
-    rows = _Rows(images, maps, recipe.vectors, observation)
+    rows = _Rows(images, maps, recipe.vectors, known)
     store.write(target, images.rows, arrays, rows, key=made_of, how=how, **described)
     print(f"engineer: {name}: channels {', '.join(channels)}; {len(columns)} vector columns")
 
@@ -62,27 +65,29 @@ class _Rows:
     images: Store
     maps: Options
     vectors: Options
-    observation: Mapping[str, float]
+    known: Mapping[str, float]  # of the observation
 
     def __call__(self, start: int, stop: int) -> dict[str, np.ndarray]:
         blocks = torch.from_numpy(self.images.read("images", start, stop)).split(BLOCK)
-        made = {"maps": _joined(features.compute_maps(block, self.maps, self.observation) for block in blocks)}
+        made = {"maps": _joined(features.compute_maps(block, self.maps, self.known) for block in blocks)}
         if self.vectors:
-            made["vectors"] = _joined(features.compute_vectors(b, self.vectors, self.observation)[0] for b in blocks)
+            made["vectors"] = _joined(features.compute_vectors(b, self.vectors, self.known)[0] for b in blocks)
         return made
 
 
 def stretched(maps: Options, stretch: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
     """The recipe's maps with the data set's stretch given to `intensity`, where the recipe does not give its own."""
-    return {name: {**(stretch if name == "intensity" else {}), **options} for name, options in maps.items()}
+    return {
+        label: {**(stretch if options.get("feature", label) == "intensity" else {}), **options}
+        for label, options in maps.items()
+    }
 
 
-def sky_rms(images: Store, floor: float) -> float:
-    """The sky rms that features are scaled by: one number for the whole store.
-
-    The median over its images, but at least `floor` times their median peak: a noise-free set has no sky to speak of.
-    """
-    return float(max(np.median(images.read("noise")), floor * np.median(images.read("peak"))))
+def _known(recipe: str, images: Store, floor: float, maps: Options, vectors: Options) -> dict[str, float]:
+    try:
+        return observation(images, floor, features.needs(maps, vectors))
+    except InputError as error:
+        raise InputError(f"features.recipes.{recipe}: {error}") from None
 
 
 def _check(name: str, maps: Options, vectors: Options) -> None:
@@ -92,18 +97,16 @@ def _check(name: str, maps: Options, vectors: Options) -> None:
         raise InputError(f"features.recipes.{name}.{error}") from None
 
 
-def _columns(
-    recipe: str, maps: Options, vectors: Options, blank: Tensor, observation: Mapping[str, float]
-) -> list[str]:
+def _columns(recipe: str, maps: Options, vectors: Options, blank: Tensor, known: Mapping[str, float]) -> list[str]:
     """Names of the vector columns. Tries every feature on a blank frame: a bad option shows here, not in an hour."""
     columns: list[str] = []
     for kind, features_of_kind in (("maps", maps), ("vectors", vectors)):
         for name, options in features_of_kind.items():
             try:
                 if kind == "maps":
-                    features.compute_maps(blank, {name: options}, observation)
+                    features.compute_maps(blank, {name: options}, known)
                 else:
-                    columns += features.compute_vectors(blank, {name: options}, observation)[1]
+                    columns += features.compute_vectors(blank, {name: options}, known)[1]
             except (ValueError, TypeError) as error:
                 raise InputError(f"features.recipes.{recipe}.{kind}.{name}: {error}") from error
     return columns

@@ -89,20 +89,23 @@ def _fit(
 
 def _moments(inputs: Store, name: str, train: Int[np.ndarray, " n"], parts: list[str], axes: tuple[int, ...]) -> Scale:
     """Mean and spread of an array's parts (channels or columns), block by block in two passes: sums of squares about
-    zero would lose the spread of a channel that sits on a pedestal."""
+    zero would lose the spread of a channel that sits on a pedestal. Of a column that may be missing, of what is there.
+    """
     wanted = np.zeros(inputs.rows, dtype=bool)
     wanted[train] = True
+    shape = [-1 if axis == 1 else 1 for axis in range(len(inputs.shape(name)))]
+    required = ~np.isin(parts, inputs.attributes["missing"]).reshape(shape)
 
     def average(of: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:
-        total, count = np.zeros(len(parts)), 0
+        total, count = np.zeros(len(parts)), np.zeros(len(parts))
         for start, stop in inputs.blocks():
             values = of(inputs.read(name, start, stop)[wanted[start:stop]].astype(np.float64))
-            total += values.sum(axis=axes)
-            count += values.size // len(parts)
-        return total / count
+            there = required | ~np.isnan(values)
+            total += np.where(there, values, 0).sum(axis=axes)
+            count += there.sum(axis=axes)
+        return total / np.maximum(count, 1)
 
     mean = average(lambda values: values)
-    shape = [-1 if axis == 1 else 1 for axis in range(len(inputs.shape(name)))]
     with np.errstate(invalid="ignore"):  # an infinite mean is refused below, by name
         std = np.sqrt(average(lambda values: (values - mean.reshape(shape)) ** 2))
     for part, centre, spread in zip(parts, mean, std, strict=True):
@@ -145,6 +148,9 @@ class _Rows:
         for name in ("maps", "vectors"):
             if name in self.statistics:
                 made[name] = scale(self.inputs.take(name, wanted), self.statistics[name], 1)
+        if "vectors" in made:  # a missing value becomes the mean; that it was missing is a column of its own
+            optional = np.isin(self.inputs.attributes["columns"], self.inputs.attributes["missing"])
+            made["vectors"][np.isnan(made["vectors"]) & optional] = 0
         return made
 
 

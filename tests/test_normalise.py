@@ -20,7 +20,7 @@ ARRAYS = {
 }
 MANIFESTS = {
     "images.zarr": {"target_names": ["unused", "slope", "mass"], "target_units": {"slope": "", "mass": "dex(eV)"}},
-    "input.zarr": {"channels": ["pixels", "pedestal"], "columns": ["first", "second", "third"]},
+    "input.zarr": {"channels": ["pixels", "pedestal"], "columns": ["first", "second", "third"], "missing": ["third"]},
 }
 Values = dict[str, np.ndarray]
 
@@ -135,6 +135,21 @@ def test_the_statistics_treat_a_new_image_alike(tiny: Path, values: Values, role
     stores = prepare(values, roles)
     again = scale(values["maps"][roles["test"]], stores["fit.zarr"].attributes["statistics"]["maps"], 1)
     np.testing.assert_array_equal(again, of_role(stores, "maps", "test"))
+
+
+def test_a_missing_value_becomes_the_mean_of_those_that_are_there(
+    tiny: Path, values: Values, roles: dict[str, list[int]]
+) -> None:
+    gone = [roles["train"][3], roles["train"][20], roles["test"][0]]
+    values["vectors"][gone, 2] = np.nan
+    stores = prepare(values, roles)
+    there = np.delete(values["vectors"][roles["train"], 2].astype(np.float64), [3, 20])
+    assert stores["fit.zarr"].attributes["statistics"]["vectors"]["mean"][2] == pytest.approx(there.mean(), rel=1e-12)
+    assert stores["fit.zarr"].attributes["statistics"]["vectors"]["std"][2] == pytest.approx(there.std(), rel=1e-12)
+    train, test = of_role(stores, "vectors", "train")[:, 2], of_role(stores, "vectors", "test")[:, 2]
+    assert (train[[3, 20]] == 0).all()
+    assert test[0] == 0
+    assert np.isfinite(np.concatenate([train, test])).all()
 
 
 def test_an_input_without_vectors_has_none(tiny: Path, values: Values, roles: dict[str, list[int]]) -> None:

@@ -52,9 +52,8 @@ def in_arcsec(images: Tensor, *, pixel_scale: float) -> Tensor:
     return images * pixel_scale
 
 
-@torch.compiler.disable
-def by_hand(images: Tensor) -> Tensor:
-    return 2 * images
+def out_of_sight(images: Tensor) -> Tensor:
+    return torch.compiler.disable(twice)(images)
 
 
 def detached(images: Tensor) -> Tensor:
@@ -106,8 +105,8 @@ def test_a_planted_fault_is_found(wrong: Asked, question: str, answer: str) -> N
 
 
 def test_a_feature_that_does_not_compile_must_say_so() -> None:
-    assert [question for question, _ in complaints(asked(by_hand))] == ["compiles as declared"]
-    assert list(complaints(asked(by_hand, compiles="a library does it, out of torch's sight"))) == []
+    assert [question for question, _ in complaints(asked(out_of_sight))] == ["compiles as declared"]
+    assert list(complaints(asked(out_of_sight, compiles="a library does it, out of torch's sight"))) == []
 
 
 def test_what_a_feature_raises_is_shown() -> None:
