@@ -12,6 +12,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from features.extra import found
 from features.feature import INVARIANT, OBSERVATION, Feature
 from features.fourier import log_power, multipoles
 from features.radial import radial_profile, radial_residual
@@ -23,7 +24,14 @@ Table = dict[str, Feature]
 
 
 def table(*features: Feature) -> Table:
-    return {feature.name: feature for feature in features}
+    """Features by their names. Raises `ValueError` where two have one name."""
+    named: Table = {}
+    for feature in features:
+        if feature.name in named:
+            where = feature.compute.__module__.replace(".", "/")
+            raise ValueError(f"{where}.py: there is a feature {feature.name!r} already; give yours a name of its own")
+        named[feature.name] = feature
+    return named
 
 
 MAPS = table(
@@ -42,10 +50,12 @@ MAPS = table(
         loses="phase, and with it every position",
         flux=0.0,
     ),
+    *found("MAPS"),
 )
 VECTORS = table(
     Feature(radial_profile, keeps="the round part", loses="whatever depends on angle", turns=INVARIANT),
     Feature(multipoles, keeps="strength of each order of symmetry", loses="directions", turns=INVARIANT),
+    *found("VECTORS"),
 )
 
 

@@ -74,6 +74,8 @@ def test_the_rooms_are_furnished() -> None:
         "compare",
         "report",
         "simulate",
+        "check_features",
+        "gallery",
     } == STAGES
     assert {"cnn", "resnet"} <= BACKBONES
 
