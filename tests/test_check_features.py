@@ -31,7 +31,7 @@ def test_a_feature_of_ones_own_is_asked_what_every_feature_is_asked(tmp_path: Pa
     (tmp_path / "features" / "extra" / "mine.py").write_text(MINE)
     done = command(path=str(tmp_path))
     assert (done.returncode, done.stdout) == (0, "core: keeps its promises\n"), done.stderr
-    wrong = MINE.replace("< reach", "> -1").replace("(images * near)", "(images.flip(0) * near)")
+    wrong = MINE.replace("(images * near)", "((images - images.mean()) * near)")
     (tmp_path / "features" / "extra" / "mine.py").write_text(wrong)
     done = command(path=str(tmp_path))
     assert done.returncode == 1
