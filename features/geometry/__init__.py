@@ -1,6 +1,27 @@
 """Geometry: not features, but what features stand on."""
 
-from features.geometry.annuli import annulus, annulus_means, whole_annuli
+from features.geometry.annuli import (
+    annulus,
+    annulus_areas,
+    annulus_means,
+    annulus_sums,
+    between_annuli,
+    in_annuli,
+    ring_means,
+    whole_annuli,
+)
 from features.geometry.frame import angle, offsets, radius
 
-__all__ = ["angle", "annulus", "annulus_means", "offsets", "radius", "whole_annuli"]
+__all__ = [
+    "angle",
+    "annulus",
+    "annulus_areas",
+    "annulus_means",
+    "annulus_sums",
+    "between_annuli",
+    "in_annuli",
+    "offsets",
+    "radius",
+    "ring_means",
+    "whole_annuli",
+]
