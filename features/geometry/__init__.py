@@ -7,6 +7,7 @@ from features.geometry.annuli import (
     annulus_sums,
     between_annuli,
     in_annuli,
+    places_within,
     ring_means,
     whole_annuli,
 )
@@ -21,6 +22,7 @@ __all__ = [
     "between_annuli",
     "in_annuli",
     "offsets",
+    "places_within",
     "radius",
     "ring_means",
     "whole_annuli",

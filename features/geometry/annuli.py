@@ -88,6 +88,13 @@ def in_annuli(
     return images.flatten(1)[:, places].masked_fill(beyond, math.inf).sort(dim=2).values, numbers
 
 
+@torch.compiler.assume_constant_result
+def places_within(height: int, width: int, reach: float, device: torch.device) -> Int[Tensor, " p"]:
+    """Places (row x width + column) of the pixels whose centres are nearer to the centre than `reach` pixels."""
+    within = np.hypot(*circular(height, width, 1.0, 0.0)) < reach
+    return torch.from_numpy(np.flatnonzero(within)).to(device)
+
+
 def between_annuli(
     images: Float[Tensor, "n h w"], thickness: float, axis_ratio: float = 1.0, angle: float = 0.0
 ) -> tuple[Int[Tensor, " p"], Int[Tensor, " p"], Float[Tensor, " p"]]:
