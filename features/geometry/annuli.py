@@ -61,16 +61,21 @@ def ring_means(images: Float[Tensor, "n h w"], thickness: float) -> Float[Tensor
     return _folded(images) @ _ring_weights(height, width, thickness, images.dtype, images.device)
 
 
-def annulus_sums(
+def annulus_weights(
     images: Float[Tensor, "n h w"], thickness: float, axis_ratio: float = 1.0, angle: float = 0.0
-) -> Float[Tensor, "n r"]:
-    """Flux of every image in every annulus that the frame holds whole; a pixel counts by the area in the annulus.
+) -> Float[Tensor, "q r"]:
+    """For `annulus_sums`: the area that each annulus which the frame holds whole has of each pixel.
 
     Ellipses have half axes r / sqrt(q) and r sqrt(q), so that annuli have the areas of the round ones.
     """
     height, width = images.shape[1:]
-    pixels = _folded(images) if _mirrored(axis_ratio, angle) else images.flatten(1)
-    return pixels @ _area_weights(height, width, thickness, axis_ratio, angle, images.dtype, images.device)
+    return _area_weights(height, width, thickness, axis_ratio, angle, images.dtype, images.device)
+
+
+def annulus_sums(images: Float[Tensor, "n h w"], weights: Float[Tensor, "q r"]) -> Float[Tensor, "n r"]:
+    """Flux of every image in every annulus; a pixel counts by the area in the annulus."""
+    whole = len(weights) == images.shape[1] * images.shape[2]  # of annuli without the mirror lines of the frame
+    return (images.flatten(1) if whole else _folded(images)) @ weights
 
 
 def annulus_areas(number: int, thickness: float, like: Tensor) -> Float[Tensor, " r"]:
