@@ -11,7 +11,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from features.geometry import annulus_sums, annulus_weights, offsets, places_within
+from features.geometry import in_whole_annuli, offsets, places_within
 
 BRIGHTEST = 0.2  # of the flux: what M20 is the second moment of
 
@@ -45,7 +45,7 @@ def asymmetry(images: Float[Tensor, "n h w"], reach: float, sky_rms: float) -> F
     Where the image itself is lopsided that takes away too much. The centre is the frame's and is not searched for.
     """
     both = torch.cat([(images - images.flip((1, 2))).abs(), images.abs()])
-    difference, total = annulus_sums(both, annulus_weights(images, reach))[:, 0].chunk(2)
+    difference, total = in_whole_annuli(images, reach)(both)[:, 0].chunk(2)
     noise = math.pi * reach**2 * 2 / math.sqrt(math.pi) * sky_rms
     return torch.where(total > 0, (difference - noise) / torch.where(total > 0, total, 1), 0)
 

@@ -16,10 +16,9 @@ from torch import Tensor
 from features.geometry import (
     annulus,
     annulus_areas,
-    annulus_sums,
-    annulus_weights,
     between_annuli,
     in_annuli,
+    in_whole_annuli,
     ring_means,
 )
 
@@ -70,11 +69,13 @@ def radial_scatter(
     galaxy stays in, and so few pixels make the innermost means that scatter there is understated.
     """
     shape = (width, axis_ratio, angle)
-    weights = annulus_weights(images, *shape)
-    profile = _average(images, weights, width)
+    sums = in_whole_annuli(images, *shape)
+    flux = sums(images)
+    areas = annulus_areas(flux.shape[1], width, images)
     inner, outer, fraction = between_annuli(images, *shape)
+    profile = flux / areas
     round_part = torch.lerp(profile.index_select(1, inner), profile.index_select(1, outer), fraction)
-    variance = _average((images - round_part.view_as(images)).square(), weights, width) - sky_rms**2
+    variance = sums((images - round_part.view_as(images)).square()) / areas - sky_rms**2
     seen = variance > 0
     scatter = torch.where(seen, variance, 1).sqrt() * seen  # a root has no derivative at zero
     return scatter, _names("radial_scatter", scatter)
@@ -113,7 +114,7 @@ def curve_of_growth(
     images: Float[Tensor, "n h w"], width: float = 1.0, axis_ratio: float = 1.0, angle: float = 0.0
 ) -> tuple[Float[Tensor, "n r"], list[str]]:
     """Flux within the outer edge of every annulus, a pixel counting by its area within. Angles are lost."""
-    growth = annulus_sums(images, annulus_weights(images, width, axis_ratio, angle)).cumsum(dim=1)
+    growth = in_whole_annuli(images, width, axis_ratio, angle)(images).cumsum(dim=1)
     return growth, _names("curve_of_growth", growth)
 
 
@@ -124,9 +125,7 @@ def radii(images: Float[Tensor, "n h w"], width: float = 1.0) -> tuple[Float[Ten
     known. Between edges of annuli light is spread evenly; the innermost crossing counts. Without flux all are zero.
     Concentration after Kent 1985, ApJS 59, 115, and Conselice 2003, ApJS 147, 1.
     """
-    growth = (
-        annulus_sums(images, annulus_weights(images, width)).double().cumsum(dim=1)
-    )  # in single precision crossings would jump
+    growth = in_whole_annuli(images, width)(images).double().cumsum(dim=1)  # in single precision crossings would jump
     total = growth[:, -1:]
     lit = total != 0
     share = torch.nn.functional.pad(growth / torch.where(lit, total, 1), (1, 0))  # from 0 at the centre to 1
@@ -152,11 +151,8 @@ def _names(feature: str, values: Float[Tensor, "n r"]) -> list[str]:
 
 
 def _means(images: Float[Tensor, "n h w"], shape: Shape) -> Float[Tensor, "n r"]:
-    return _average(images, annulus_weights(images, *shape), shape[0])
-
-
-def _average(images: Float[Tensor, "n h w"], weights: Float[Tensor, "q r"], width: float) -> Float[Tensor, "n r"]:
-    return annulus_sums(images, weights) / annulus_areas(weights.shape[1], width, images)
+    sums = in_whole_annuli(images, *shape)(images)
+    return sums / annulus_areas(sums.shape[1], shape[0], images)
 
 
 def _quantiles(images: Float[Tensor, "n h w"], quantile: float, shape: Shape) -> Float[Tensor, "n r"]:

@@ -1,15 +1,17 @@
 """Annuli about the centre of a frame, and sums and means over them.
 
 A pixel belongs to one annulus, that of its centre (`annulus`, `annulus_means`, `ring_means`, `in_annuli`), or it is
-shared out among all that have an area of it (`annulus_sums`). Sums are products with a matrix of (pixels, annuli).
+shared out among all that have an area of it (`in_whole_annuli`). Sums are products with a
+matrix of (pixels, annuli), but for the CPU's shortcut in `sparse`.
 """
 
 import math
+from collections.abc import Callable
 from functools import lru_cache
 
 import numpy as np
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Float, Int, UInt
 from torch import Tensor
 
 from features.filters import plain
@@ -56,26 +58,29 @@ def annulus_means(images: Float[Tensor, "n h w"], rings: Int[Tensor, "h w"]) -> 
 
 
 def ring_means(images: Float[Tensor, "n h w"], thickness: float) -> Float[Tensor, "n r"]:
-    """`annulus_means` of the rings of `annulus`, as one product."""
+    """`annulus_means` of the rings of `annulus`."""
     height, width = images.shape[1:]
-    return _folded(images) @ _ring_weights(height, width, thickness, images.dtype, images.device)
+    dtype = _named(images.dtype)
+    if plain(images):
+        return _sparse_sums(images, _sparse_rings(height, width, thickness, dtype))
+    return _folded(images) @ _ring_weights(height, width, thickness, dtype, images.device)
 
 
-def annulus_weights(
+def in_whole_annuli(
     images: Float[Tensor, "n h w"], thickness: float, axis_ratio: float = 1.0, angle: float = 0.0
-) -> Float[Tensor, "q r"]:
-    """For `annulus_sums`: the area that each annulus which the frame holds whole has of each pixel.
+) -> Callable[[Float[Tensor, "n h w"]], Float[Tensor, "n r"]]:
+    """What gives the flux of images like these in every annulus that the frame holds whole.
 
-    Ellipses have half axes r / sqrt(q) and r sqrt(q), so that annuli have the areas of the round ones.
+    A pixel counts by its area in the annulus. Ellipses have half axes r / sqrt(q) and r sqrt(q), so that annuli have
+    the areas of the round ones. For two sums ask once: `torch.compile` takes a constant function once in a graph.
     """
     height, width = images.shape[1:]
-    return _area_weights(height, width, thickness, axis_ratio, angle, images.dtype, images.device)
-
-
-def annulus_sums(images: Float[Tensor, "n h w"], weights: Float[Tensor, "q r"]) -> Float[Tensor, "n r"]:
-    """Flux of every image in every annulus; a pixel counts by the area in the annulus."""
-    whole = len(weights) == images.shape[1] * images.shape[2]  # of annuli without the mirror lines of the frame
-    return (images.flatten(1) if whole else _folded(images)) @ weights
+    shape, mirrored = (height, width, thickness, axis_ratio, angle, _named(images.dtype)), _mirrored(axis_ratio, angle)
+    if plain(images) and mirrored:
+        lines = _sparse_areas(*shape)
+        return lambda images: _sparse_sums(images, lines)
+    weights = _area_weights(*shape, images.device)
+    return lambda images: (_folded(images) if mirrored else images.flatten(1)) @ weights
 
 
 def annulus_areas(number: int, thickness: float, like: Tensor) -> Float[Tensor, " r"]:
@@ -116,10 +121,6 @@ def _folded(images: Float[Tensor, "n h w"]) -> Float[Tensor, "n q"]:
     """Sums of the four pixels that mirror each other, for the pixels of the first quadrant; middle rows count twice."""
     height, width = images.shape[1:]
     rows, columns = (height + 1) // 2, (width + 1) // 2
-    if plain(images):
-        from features.geometry.fold import fold  # compiles; needed on a CPU only
-
-        return torch.from_numpy(fold(images.contiguous().numpy())).flatten(1)
     half = images[:, :rows] + images[:, height - rows :].flip(1)
     return (half[:, :, :columns] + half[:, :, width - columns :].flip(2)).flatten(1)
 
@@ -138,16 +139,43 @@ def _unfolded_weights(weights: Float[np.ndarray, "r h w"]) -> Float[np.ndarray, 
     return quadrant.reshape(number, -1).T
 
 
-@torch.compiler.assume_constant_result
-def _area_weights(
-    height: int, width: int, thickness: float, axis_ratio: float, angle: float, dtype: torch.dtype, device: torch.device
-) -> Float[Tensor, "q r"]:
-    weights = _area_arrays(height, width, thickness, axis_ratio, angle, str(dtype).removeprefix("torch."))
-    return torch.from_numpy(weights).to(device)
+def _named(dtype: torch.dtype) -> str:
+    """The name that a precision has in NumPy."""
+    return str(dtype).removeprefix("torch.")
+
+
+Lines = tuple[UInt[np.ndarray, " e"], UInt[np.ndarray, "l 4"], Float[np.ndarray, "l 4"]]
+
+
+def _sparse_sums(images: Float[Tensor, "n h w"], lines: Lines) -> Float[Tensor, "n r"]:
+    from features.geometry.sparse import sums  # Numba, only where it is used
+
+    return torch.from_numpy(sums(images.contiguous().numpy(), *lines))
 
 
 @lru_cache(maxsize=16)
-def _area_arrays(
+def _sparse_areas(height: int, width: int, thickness: float, axis_ratio: float, angle: float, dtype: str) -> Lines:
+    from features.geometry.sparse import sparse
+
+    return sparse(_areas(height, width, thickness, axis_ratio, angle, dtype))
+
+
+@lru_cache(maxsize=16)
+def _sparse_rings(height: int, width: int, thickness: float, dtype: str) -> Lines:
+    from features.geometry.sparse import sparse
+
+    return sparse(_members(height, width, thickness, dtype))
+
+
+@torch.compiler.assume_constant_result
+def _area_weights(
+    height: int, width: int, thickness: float, axis_ratio: float, angle: float, dtype: str, device: torch.device
+) -> Float[Tensor, "q r"]:
+    return torch.from_numpy(_areas(height, width, thickness, axis_ratio, angle, dtype)).to(device)
+
+
+@lru_cache(maxsize=16)
+def _areas(
     height: int, width: int, thickness: float, axis_ratio: float, angle: float, dtype: str
 ) -> Float[np.ndarray, "q r"]:
     overlap = annulus_overlap(height, width, thickness, axis_ratio, angle)
@@ -156,15 +184,12 @@ def _area_arrays(
 
 
 @torch.compiler.assume_constant_result
-def _ring_weights(
-    height: int, width: int, thickness: float, dtype: torch.dtype, device: torch.device
-) -> Float[Tensor, "q r"]:
-    weights = _ring_arrays(height, width, thickness, str(dtype).removeprefix("torch."))
-    return torch.from_numpy(weights).to(device)
+def _ring_weights(height: int, width: int, thickness: float, dtype: str, device: torch.device) -> Float[Tensor, "q r"]:
+    return torch.from_numpy(_members(height, width, thickness, dtype)).to(device)
 
 
 @lru_cache(maxsize=16)
-def _ring_arrays(height: int, width: int, thickness: float, dtype: str) -> Float[np.ndarray, "q r"]:
+def _members(height: int, width: int, thickness: float, dtype: str) -> Float[np.ndarray, "q r"]:
     rings = _annulus(height, width, thickness)
     members = rings == np.arange(rings.max() + 1)[:, None, None]
     return np.ascontiguousarray(_unfolded_weights(members / members.sum(axis=(1, 2), keepdims=True)), dtype)

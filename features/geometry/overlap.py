@@ -46,7 +46,8 @@ def annulus_overlap(
     """Area that each whole annulus has of each pixel, 0 to 1."""
     number = number_of_annuli(height, width, thickness, axis_ratio, angle)
     u, v = circular(height, width, axis_ratio, angle)
-    corner_u, corner_v = _stretched(*np.array([[-1, 1, 1, -1], [-1, -1, 1, 1]]) / 2, axis_ratio, angle)
+    corner_x, corner_y = np.array([[-1, 1, 1, -1], [-1, -1, 1, 1]]) / 2
+    corner_u, corner_v = _stretched(corner_x, corner_y, axis_ratio, angle)
     distance, extent = np.hypot(u, v), np.hypot(corner_u, corner_v).max()
     within = np.zeros((number + 1, height, width))
     for ring, radius in enumerate(thickness * np.arange(number + 1)):
