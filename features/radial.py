@@ -90,9 +90,9 @@ def radial_gradient(
     *,
     sky_rms: float,
 ) -> tuple[Float[Tensor, "n r"], list[str]]:
-    """d ln mu / d ln r of the radial profile mu: -2 for an isothermal galaxy's light, 0 for an empty sky.
+    """d ln mu / d ln r of the radial profile mu: -2 where light falls as 1 / r^2, 0 of an empty sky.
 
-    The logarithm is arcsinh(mu / 2b), with b = `softening` x `sky_rms`: ln(mu / b) far above b, and finite for any
+    The logarithm is arcsinh(mu / 2b), with b = `softening` x `sky_rms`: ln(mu / b) far above b, finite for any
     sky. Its derivative is that of a polynomial of this `order` fitted to `window` annuli (Savitzky & Golay 1964,
     Anal. Chem. 36, 1627), at the ends to the first and the last of them. Brightness is lost down to b, where slopes
     flatten.
@@ -157,7 +157,7 @@ def _means(images: Float[Tensor, "n h w"], shape: Shape) -> Float[Tensor, "n r"]
 
 def _quantiles(images: Float[Tensor, "n h w"], quantile: float, shape: Shape) -> Float[Tensor, "n r"]:
     values, numbers = in_annuli(images, *shape)
-    return _between(values, (quantile * (numbers - 1)).expand(values.shape[:2]))
+    return _between(values, (quantile * (numbers - 1).double()).expand(values.shape[:2]))
 
 
 def _between(ascending: Float[Tensor, "n r m"], place: Float[Tensor, "n r"]) -> Float[Tensor, "n r"]:
