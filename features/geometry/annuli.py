@@ -85,7 +85,7 @@ def in_whole_annuli(
 
 def annulus_areas(number: int, thickness: float, like: Tensor) -> Float[Tensor, " r"]:
     """Area of whole annuli, pixels."""
-    return math.pi * thickness**2 * (2 * torch.arange(number, device=like.device, dtype=like.dtype) + 1)
+    return _ring_areas(number, thickness, _named(like.dtype), like.device)
 
 
 def in_annuli(
@@ -165,6 +165,11 @@ def _sparse_rings(height: int, width: int, thickness: float, dtype: str) -> Line
     from features.geometry.sparse import sparse
 
     return sparse(_members(height, width, thickness, dtype))
+
+
+@torch.compiler.assume_constant_result
+def _ring_areas(number: int, thickness: float, dtype: str, device: torch.device) -> Float[Tensor, " r"]:
+    return torch.from_numpy((math.pi * thickness**2 * (2 * np.arange(number) + 1)).astype(dtype)).to(device)
 
 
 @torch.compiler.assume_constant_result
