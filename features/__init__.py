@@ -15,7 +15,8 @@ from torch import Tensor
 from features.extra import found
 from features.feature import INVARIANT, OBSERVATION, Feature
 from features.fourier import log_power, multipoles
-from features.radial import radial_profile, radial_residual
+from features.morphology import morphology
+from features.radial import curve_of_growth, radial_gradient, radial_profile, radial_residual, radial_scatter, radii
 from features.ring.ridge import ring
 from features.stretch import intensity, pixels
 
@@ -54,6 +55,28 @@ MAPS = table(
 )
 VECTORS = table(
     Feature(radial_profile, keeps="the round part", loses="whatever depends on angle", turns=INVARIANT),
+    Feature(
+        radial_scatter,
+        keeps="how uneven each annulus is: arcs",
+        loses="which way, and what is as faint as the sky's noise",
+        turns=INVARIANT,
+    ),
+    Feature(
+        radial_gradient,
+        keeps="how steep the round part is",
+        loses="its brightness, and whatever depends on angle",
+        turns=INVARIANT,
+        flux=0.0,
+    ),
+    Feature(curve_of_growth, keeps="the flux within each radius", loses="whatever depends on angle", turns=INVARIANT),
+    Feature(radii, keeps="size and concentration", loses="flux, and every shape", turns=INVARIANT, flux=0.0),
+    Feature(
+        morphology,
+        keeps="lopsidedness, and how few pixels have the light and where",
+        loses="flux, size and everything else",
+        turns=INVARIANT,
+        flux=0.0,
+    ),
     Feature(multipoles, keeps="strength of each order of symmetry", loses="directions", turns=INVARIANT),
     *found("VECTORS"),
 )

@@ -8,6 +8,17 @@ from torch import Tensor
 from torch.nn.functional import conv2d, pad
 
 
+def plain(images: Tensor) -> bool:
+    """Whether NumPy may work on the memory of a tensor: on the CPU, without a gradient, and not traced."""
+    return not (
+        torch.compiler.is_compiling()
+        or images.device.type != "cpu"
+        or images.requires_grad
+        or torch._C._functorch.is_functorch_wrapped_tensor(images)  # by vmap, grad or jvp
+        or torch.autograd.forward_ad.unpack_dual(images).tangent is not None
+    )
+
+
 def gaussian_derivative(sigma: float, order: int, like: Tensor) -> Float[Tensor, " k"]:
     """Derivative of a Gaussian of order 0, 1 or 2, sampled at pixels out to four sigma."""
     reach = math.ceil(4 * sigma)

@@ -5,8 +5,10 @@ import math
 import numpy as np
 import pytest
 import torch
+from photutils.geometry import circular_overlap_grid, elliptical_overlap_grid
 
-from features.geometry import angle, annulus, offsets, radius
+from features.geometry import angle, annulus, annulus_means, offsets, radius, ring_means
+from features.geometry.overlap import annulus_overlap
 
 LIKE = torch.empty(0, dtype=torch.float64)
 FRAMES = [(48, 48), (47, 47), (40, 48), (47, 32)]
@@ -81,3 +83,36 @@ def test_annuli_do_not_depend_on_precision(frame: tuple[int, int], thickness: fl
 def test_an_annulus_without_thickness_is_refused(thickness: float) -> None:
     with pytest.raises(ValueError, match=f"^width: an annulus {thickness:g} pixels wide"):
         annulus(48, 48, thickness, LIKE)
+
+
+@every_frame
+@every_thickness
+def test_shares_of_pixels_are_those_of_photutils(frame: tuple[int, int], thickness: float) -> None:
+    """To 1e-9: its arithmetic where a circle touches a corner."""
+    height, width = frame
+    box = (-width / 2, width / 2, -height / 2, height / 2, width, height)
+    shares = annulus_overlap(height, width, thickness, 1.0, 0.0)
+    outer, inner = (circular_overlap_grid(*box, edge * thickness, 1, 1) for edge in (4, 3))
+    np.testing.assert_allclose(shares[3], outer - inner, atol=1e-9)
+    shares = annulus_overlap(height, width, thickness, 0.7, 0.4)
+    long, short = 4 * thickness / math.sqrt(0.7), 4 * thickness * math.sqrt(0.7)
+    np.testing.assert_allclose(shares[:4].sum(axis=0), elliptical_overlap_grid(*box, long, short, 0.4, 1, 1), atol=1e-9)
+
+
+@every_frame
+@every_thickness
+def test_shares_of_a_whole_annulus_add_up_to_its_area(frame: tuple[int, int], thickness: float) -> None:
+    area = annulus_overlap(*frame, thickness, 1.0, 0.0).sum(axis=(1, 2))
+    expected = math.pi * thickness**2 * (2 * np.arange(len(area)) + 1)
+    np.testing.assert_allclose(area, expected, rtol=1e-9)
+
+
+@every_frame
+@every_thickness
+def test_means_over_rings_are_those_summed_pixel_by_pixel(
+    frame: tuple[int, int], thickness: float, generator: np.random.Generator
+) -> None:
+    images = torch.from_numpy(generator.normal(1, 1, (20, *frame)))
+    expected = annulus_means(images, annulus(*frame, thickness, images))
+    torch.testing.assert_close(ring_means(images, thickness), expected)
+    torch.testing.assert_close(ring_means(images.clone().requires_grad_(), thickness).detach(), expected)
