@@ -13,14 +13,15 @@ from features import MAPS, VECTORS, check, compute_maps, compute_vectors, map_na
 from features.feature import Feature
 from features.fourier import multipoles
 from features.radial import radial_profile
-from features.ring.ridge import ring
+from features.ring.ridge import DEFINITIONS, ridge
 from features.stretch import STRETCHES, intensity
 
 Case = tuple[str, Mapping[str, Any]]
 
 OBSERVATION = {"sky_rms": 0.2}
 INTENSITIES: list[Case] = [("intensity", {"transform": transform}) for transform in STRETCHES]
-MAP_CASES: list[Case] = [(name, {}) for name in MAPS if name != "intensity"] + INTENSITIES
+RIDGES: list[Case] = [("ridge", {"definition": definition}) for definition in DEFINITIONS]
+MAP_CASES: list[Case] = [(name, {}) for name in MAPS if name not in ("intensity", "ridge")] + INTENSITIES + RIDGES
 VECTOR_CASES: list[Case] = [(name, {}) for name in VECTORS]
 
 FRAMES = [(48, 48), (64, 64), (40, 48), (47, 48), (47, 47), (47, 39)]
@@ -125,7 +126,7 @@ def test_a_vector_does_not_change_when_its_image_turns(
         torch.testing.assert_close(compute(case, moved), compute(case, images), rtol=1e-9, atol=1e-9)
 
 
-@cases([(name, {}) for name in ("pixels", "intensity", "radial_residual", "ring", "radial_profile", "multipoles")])
+@cases([(name, {}) for name in ("pixels", "intensity", "radial_residual", "ridge", "radial_profile", "multipoles")])
 def test_twice_the_flux_is_twice_the_feature(case: Case, draw: Callable[..., Tensor]) -> None:
     images = draw((48, 48))
     torch.testing.assert_close(compute(case, 2 * images), 2 * compute(case, images))
@@ -148,12 +149,16 @@ def test_every_column_of_a_vector_has_a_name_of_its_own(frame: tuple[int, int], 
 def test_channels_are_every_band_of_the_first_feature_then_of_the_next(draw: Callable[..., Tensor]) -> None:
     bands = torch.stack([draw((48, 40)), draw((48, 40))], dim=1)
     blue, red = bands.unbind(dim=1)
-    recipe: dict[str, dict[str, Any]] = {"ring": {"sigma": 2.0}, "pixels": {}, "intensity": {"transform": "arcsinh"}}
-    expected = [ring(blue, 2.0), ring(red, 2.0), blue, red]
+    recipe: dict[str, dict[str, Any]] = {
+        "ridge": {"sigmas": [2.0]},
+        "pixels": {},
+        "intensity": {"transform": "arcsinh"},
+    }
+    expected = [ridge(blue, [2.0]), ridge(red, [2.0]), blue, red]
     expected += [intensity(band, "arcsinh", sky_rms=OBSERVATION["sky_rms"]) for band in (blue, red)]
     torch.testing.assert_close(compute_maps(bands, recipe, OBSERVATION), torch.stack(expected, dim=1))
-    assert map_names(recipe, 2) == ["ring_0", "ring_1", "pixels_0", "pixels_1", "intensity_0", "intensity_1"]
-    assert map_names(recipe, 1) == ["ring", "pixels", "intensity"]
+    assert map_names(recipe, 2) == ["ridge_0", "ridge_1", "pixels_0", "pixels_1", "intensity_0", "intensity_1"]
+    assert map_names(recipe, 1) == ["ridge", "pixels", "intensity"]
 
 
 def test_vectors_are_those_of_the_first_band_side_by_side(draw: Callable[..., Tensor]) -> None:
@@ -173,7 +178,7 @@ def test_a_recipe_without_vectors_has_no_columns(draw: Callable[..., Tensor]) ->
 
 
 def test_a_recipe_says_what_it_needs_to_know_of_the_observation() -> None:
-    assert needs({"pixels": {}, "ring": {"sigma": 2.0}}, {"radial_profile": {}}) == set()
+    assert needs({"pixels": {}, "ridge": {"sigmas": [2.0]}}, {"radial_profile": {}}) == set()
     assert needs({"pixels": {}, "log_power": {}}, {"multipoles": {}}) == {"sky_rms"}
 
 
@@ -202,8 +207,8 @@ def test_a_recipe_of_known_features_and_options_is_accepted() -> None:
     ("maps", "vectors", "message"),
     [
         ({"rign": {}}, {}, f"maps: no feature 'rign'; there are {', '.join(MAPS)}"),
-        ({}, {"ring": {}}, f"vectors: no feature 'ring'; there are {', '.join(VECTORS)}"),
-        ({"ring": {"sgima": 2.0}}, {}, "maps.ring: no option 'sgima'; there are sigma"),
+        ({}, {"ridge": {}}, f"vectors: no feature 'ridge'; there are {', '.join(VECTORS)}"),
+        ({"ridge": {"sgima": 2.0}}, {}, "maps.ridge: no option 'sgima'; there are sigmas, definition"),
         ({}, {"multipoles": {"order": 2}}, "vectors.multipoles: no option 'order'; there are orders, width"),
         ({"pixels": {"images": 0}}, {}, "maps.pixels: no option 'images'; there are none"),
         ({"log_power": {"sky_rms": 1.0}}, {}, "maps.log_power: no option 'sky_rms'; there are none"),
