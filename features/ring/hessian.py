@@ -1,5 +1,8 @@
 """Curvature of an image: the eigenvalues of its Hessian, on every device and, faster, on a CPU."""
 
+from collections.abc import Sequence
+
+import numpy as np
 import torch
 from jaxtyping import Float
 from torch import Tensor
@@ -27,12 +30,28 @@ def matrixwise(images: Float[Tensor, "n h w"], sigma: float) -> Pair:
 
 
 def rowwise(images: Float[Tensor, "n h w"], sigma: float) -> Pair:
-    """By Numba, a row at a time, which stays in the nearest cache: about five times as fast."""
-    from features.ring.rows import eigenvalues  # Numba takes half a second to import
+    """By Numba, a row at a time, which stays in the nearest cache."""
+    from features.ring import rows  # Numba takes half a second to import
 
-    taps = torch.stack([gaussian_derivative(sigma, order, images) for order in range(3)])
-    taps[2] /= 2  # half the second derivatives: their sum is the eigenvalues' mean
-    lower, upper = torch.empty_like(images), torch.empty_like(images)
-    right = taps[:, taps.shape[1] // 2 :].contiguous()  # each is even or odd
-    eigenvalues(images.contiguous().numpy(), right.numpy(), lower.numpy(), upper.numpy())
+    lower, upper = (torch.empty_like(images, memory_format=torch.contiguous_format) for _ in range(2))
+    rows.eigenvalues(images.contiguous().numpy(), taps(sigma, images), lower.numpy(), upper.numpy())
     return lower, upper
+
+
+def sato(images: Float[Tensor, "n h w"], sigmas: Sequence[float]) -> Float[Tensor, "n h w"]:
+    """Sato's response by Numba, without a map in between: a third of the time of `rowwise` and what follows it."""
+    from features.ring import rows
+
+    strongest = torch.zeros_like(images, memory_format=torch.contiguous_format)
+    ours = images.contiguous().numpy()
+    for sigma in sigmas:
+        right = taps(sigma, images)
+        rows.raise_to_ridges(ours, right, right.dtype.type(sigma**2), strongest.numpy())
+    return strongest
+
+
+def taps(sigma: float, like: Tensor) -> Float[np.ndarray, "3 k"]:
+    """A Gaussian's, its slope's and half its curvature's kernel, from the middle to the right: each is even or odd."""
+    whole = torch.stack([gaussian_derivative(sigma, order, like) for order in range(3)])
+    whole[2] /= 2  # halves, whose sum is the mean of the eigenvalues
+    return whole[:, whole.shape[1] // 2 :].contiguous().numpy()

@@ -6,8 +6,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from features.filters import fits, rounding
-from features.ring.hessian import eigenvalues
+from features.filters import fits, plain, rounding
+from features.ring import hessian
 
 Map = Float[Tensor, "n h w"]
 
@@ -37,6 +37,8 @@ def ridge(images: Map, sigmas: Sequence[float] = (1.5,), definition: str = "sato
         raise ValueError("sigmas: an empty list has no scale; give one or more, in pixels")
     for sigma in sigmas:
         fits("sigmas", sigma, (images.shape[1], images.shape[2]))
+    if definition == "sato" and plain(images):
+        return hessian.sato(images, sigmas)
     strongest = _at(images, sigmas[0], definition)
     for sigma in sigmas[1:]:
         strongest = torch.maximum(strongest, _at(images, sigma, definition))
@@ -45,7 +47,7 @@ def ridge(images: Map, sigmas: Sequence[float] = (1.5,), definition: str = "sato
 
 def _at(images: Map, sigma: float, definition: str) -> Map:
     """The response at one scale."""
-    lower, upper = eigenvalues(images, sigma)
+    lower, upper = hessian.eigenvalues(images, sigma)
     return DEFINITIONS[definition](lower * sigma**2, upper * sigma**2, rounding(images))
 
 

@@ -68,27 +68,61 @@ def across(row: Row, taps: Float[np.ndarray, " k"], sign: float, total: Row) -> 
 
 
 @compiled
+def seconds(
+    image: Float[np.ndarray, "h w"],
+    i: int,
+    taps: Float[np.ndarray, "3 k"],
+    rows: Float[np.ndarray, "3 v"],
+    half: Float[np.ndarray, "3 w"],
+) -> None:
+    """Row i of the second derivatives xx / 2, xy and yy / 2."""
+    one = taps.dtype.type(1)
+    down(image, i, taps, rows)
+    across(rows[0], taps[2], one, half[0])
+    across(rows[1], taps[1], -one, half[1])
+    across(rows[2], taps[0], one, half[2])
+
+
+@compiled
 def eigenvalues(
     images: Float[np.ndarray, "n h w"],
     taps: Float[np.ndarray, "3 k"],
     lower: Float[np.ndarray, "n h w"],
     upper: Float[np.ndarray, "n h w"],
 ) -> None:
-    """Of xx + yy and its like, given the right halves of a Gaussian, its slope and half its curvature."""
+    """Of every image's Hessian, given the right halves of a Gaussian, its slope and half its curvature."""
     _, height, width = images.shape
     rows = np.empty((3, width + 2 * taps.shape[1] - 2), images.dtype)
-    seconds = np.empty((3, width), images.dtype)
-    xx, xy, yy = seconds[0], seconds[1], seconds[2]
-    one = images.dtype.type(1)
+    half = np.empty((3, width), images.dtype)
+    xx, xy, yy = half[0], half[1], half[2]
     for n in range(len(images)):
         for i in range(height):
-            down(images[n], i, taps, rows)
-            across(rows[0], taps[2], one, xx)
-            across(rows[1], taps[1], -one, xy)
-            across(rows[2], taps[0], one, yy)
+            seconds(images[n], i, taps, rows, half)
             low, high = lower[n, i], upper[n, i]
             for j in range(width):
                 difference, mean = xx[j] - yy[j], xx[j] + yy[j]
                 root = np.sqrt(difference * difference + xy[j] * xy[j])
                 low[j] = mean - root
                 high[j] = mean + root
+
+
+@compiled
+def raise_to_ridges(
+    images: Float[np.ndarray, "n h w"],
+    taps: Float[np.ndarray, "3 k"],
+    variance: float,
+    strongest: Float[np.ndarray, "n h w"],
+) -> None:
+    """The larger of what is there and `variance` times minus the lower eigenvalue, without a map in between."""
+    _, height, width = images.shape
+    rows = np.empty((3, width + 2 * taps.shape[1] - 2), images.dtype)
+    half = np.empty((3, width), images.dtype)
+    xx, xy, yy = half[0], half[1], half[2]
+    for n in range(len(images)):
+        for i in range(height):
+            seconds(images[n], i, taps, rows, half)
+            best = strongest[n, i]
+            for j in range(width):
+                difference = xx[j] - yy[j]
+                root = np.sqrt(difference * difference + xy[j] * xy[j])
+                best[j] = np.maximum(best[j], variance * (root - xx[j] - yy[j]))

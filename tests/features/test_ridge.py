@@ -72,6 +72,8 @@ def test_rows_on_a_cpu_give_what_matrices_give(
     images = torch.from_numpy(generator.normal(1, 1, (3, *frame))).to(dtype)
     for one, other in zip(rowwise(images, sigma), matrixwise(images, sigma), strict=True):
         torch.testing.assert_close(one, other, rtol=0, atol=close)
+    fused, response = ridge(images, [sigma, 1.0]), ridge(images.clone().requires_grad_(), [sigma, 1.0])
+    torch.testing.assert_close(fused, response.detach(), rtol=0, atol=10 * close)
 
 
 @pytest.mark.parametrize("definition", DEFINITIONS)
