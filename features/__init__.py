@@ -68,8 +68,8 @@ MAPS = table(
     ),
     Feature(
         white_top_hat,
-        keeps="whatever is bright and thinner than the disc, at its full height",
-        loses="whatever is broader than the disc, and dark structure",
+        keeps="whatever is bright and thinner than the disc, as far as it rises above all sides",
+        loses="whatever is broader than the disc, dark structure, and a ring on a steep flank",
     ),
     Feature(unsharp, keeps="everything, detail raised above the rest", loses="nothing: it has an inverse"),
     Feature(

@@ -52,9 +52,10 @@ def unsharp(images: Map, sigma: float = 2.0, amount: float = 1.0) -> Map:
 def white_top_hat(images: Map, radius: int = 5) -> Map:
     """Image less its opening by a disc of `radius` pixels: whatever is bright and too thin to hold the disc.
 
-    A ring thinner than the disc stays with its full height and the galaxy under it goes; so does everything broader
-    than the disc. Not linear; never negative. Outside the frame there is nothing, so that only pixels inside count.
-    Serra 1982, Image Analysis and Mathematical Morphology, chapter XII; Meyer 1979.
+    A ring thinner than the disc stays, with its full height where the light under it is flat, and what is broader than
+    the disc goes. On the flank of a bright galaxy only that much stays by which the ring rises above its inner side:
+    on a steep flank nothing. Not linear; never negative. Only pixels in the frame count. Meyer 1979, J. Histochem.
+    Cytochem. 27, 128; Serra 1982, Image Analysis and Mathematical Morphology, chapter XII.
     """
     side = min(images.shape[1], images.shape[2])
     if radius != int(radius) or not 1 <= radius <= (side - 1) // 2:
