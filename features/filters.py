@@ -86,9 +86,14 @@ def _mirrored(length: int, reach: int) -> np.ndarray:
 
 def _build(sigma: float, order: int, length: int) -> Float64[np.ndarray, "length length"]:
     kernel = _kernel(sigma, order)
-    matrix = np.zeros((length, length))
-    np.add.at(matrix, (np.arange(length)[:, None], _mirrored(length, len(kernel) // 2)), kernel)
-    return matrix
+    reach = len(kernel) // 2
+    to, of = np.arange(length)[:, None], np.arange(length)  # a pixel, and each that it is a sum of
+
+    def tap(step: np.ndarray) -> np.ndarray:
+        return np.where(np.abs(step) <= reach, kernel[np.clip(step + reach, 0, 2 * reach)], 0)
+
+    last = length - 1  # the first and last pixel are their own mirror images
+    return tap(of - to) + tap(-of - to) * (of > 0) + tap(2 * last - of - to) * (of < last)
 
 
 _kept = lru_cache(maxsize=256)(_build)
