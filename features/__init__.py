@@ -17,6 +17,7 @@ from features.fourier import log_power, multipoles
 from features.radial import radial_profile, radial_residual
 from features.ring.contrast import difference_of_gaussians, laplacian_of_gaussian, unsharp, white_top_hat
 from features.ring.ridge import ridge
+from features.ring.source import relensed_residual, source_plane
 from features.ring.structure import coherence, tangentiality
 from features.stretch import intensity, pixels
 
@@ -72,6 +73,16 @@ MAPS = table(
         loses="whatever is broader than the disc, dark structure, and a ring on a steep flank",
     ),
     Feature(unsharp, keeps="everything, detail raised above the rest", loses="nothing: it has an inverse"),
+    Feature(
+        source_plane,
+        keeps="what the source looks like, as far as the estimated lens is right",
+        loses="the ring's geometry, and with it the mass; which counter-image light came from",
+    ),
+    Feature(
+        relensed_residual,
+        keeps="what no smooth isothermal lens makes of one source: clumps, unlensed light, errors of the estimate",
+        loses="whatever counter-images agree on",
+    ),
     Feature(
         log_power,
         keeps="how much structure there is at each scale and direction",

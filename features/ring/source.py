@@ -5,13 +5,15 @@ the image, never given. Nothing models the PSF or the lens's own light, which is
 it is best taken away first.
 """
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from features.geometry import angle, offsets, radius
+from features.ring.einstein import einstein_radius
 from features.ring.ridge import ridge
 
 Map = Float[Tensor, "n h w"]
@@ -21,6 +23,47 @@ LEAST = 0.1  # rays: a pixel of the source that gets fewer is dimmed towards not
 NEAR = 0.5  # of the Einstein radius: how far from it light is still the ring's
 PRIOR = 0.02  # how strongly a ring is held to be a centred circle, against what a fully covered one says
 FLATTEST = 0.3
+
+
+def source_plane(
+    images: Map, lens: str = "sie", zoom: float = 1.0, *, sky_rms: float, pixel_scale: float, psf_fwhm: float
+) -> Map:
+    """The image as its source would look unlensed, `zoom` of its pixels to one of the image's, in the same frame.
+
+    Each pixel is traced back through a singular isothermal sphere (`sis`) or ellipsoid (`sie`) of the image's own
+    `einstein_radius`, whose shape its ring gives (`shaped`); see `reconstructed`. The geometry of the ring, and with
+    it the mass, is lost, but for what the estimate got wrong. Where no ring is found it is the image itself.
+    """
+    if not 1 <= zoom <= 8:
+        raise ValueError(f"zoom: {zoom:g} pixels of the source to one of the image; it must be from 1 to 8")
+    found, model = estimated(images, lens, sky_rms, pixel_scale, psf_fwhm)
+    return torch.where(found, reconstructed(images, model, zoom), images)
+
+
+def relensed_residual(images: Map, lens: str = "sie", *, sky_rms: float, pixel_scale: float, psf_fwhm: float) -> Map:
+    """The image less the source of `source_plane` lensed again: what such a smooth lens cannot have made.
+
+    Light that is not lensed, clumps of mass, and every error of the estimate stay; detail of the source smaller than
+    a pixel stays too. What counter-images agree on is lost. Zero where no ring is found. Compare the residuals that
+    networks see in LensPINN (Ojha et al. 2024), which traces to the nearest pixel and takes a radius for all.
+    """
+    found, model = estimated(images, lens, sky_rms, pixel_scale, psf_fwhm)
+    return torch.where(found, residual(images, model), 0)
+
+
+def estimated(
+    images: Map, lens: str, sky_rms: float, pixel_scale: float, psf_fwhm: float
+) -> tuple[Bool[Tensor, "n 1 1"], "Lens"]:
+    """Whether there is a ring, and the lens that would make it: in double precision whatever the image's, because
+    a ray that moves by a thousandth of a pixel picks up as much of the noise."""
+    if lens not in MODELS:
+        raise ValueError(f"lens: no model {lens!r}; there are {', '.join(MODELS)}")
+    precise = images.double()
+    values, _ = einstein_radius(precise, sky_rms=sky_rms, pixel_scale=pixel_scale, psf_fwhm=psf_fwhm)
+    found = values[:, 2] > 0
+    clean = torch.where(found[:, None, None], precise, 0)  # an image that is not finite has no ring
+    model = MODELS[lens](clean, torch.where(found, values[:, 0] / pixel_scale, 0))
+    return found[:, None, None], Lens(*(own.to(images.dtype) for own in model))
 
 
 class Lens(NamedTuple):
@@ -51,14 +94,16 @@ def residual(images: Map, lens: Lens) -> Map:
     """The image less its own reconstructed source, lensed again: what this lens cannot have made out of one source."""
     rays = traced(images, lens, 1.0)
     source = gathered(images, rays).flatten(1)
-    again = sum(source.gather(1, rays.to[:, k]) * rays.share[:, k] for k in range(4))
+    again = (source[:, None].expand(-1, 4, -1).gather(2, rays.to) * rays.share).sum(1)
     return images - again.view_as(images)
 
 
 def deflection(x: Tensor, y: Tensor, lens: Lens) -> tuple[Map, Map]:
     """By how many pixels light seen at (x, y) was bent. Kormann, Schneider & Bartelmann 1994, A&A 284, 285, eq. 27a,
     with the radius of the circle of the critical ellipse's area; zero in the very middle, where it has no direction."""
-    size, q, cos, sin = (own[:, None, None] for own in (lens.radius, lens.axis_ratio, lens.angle.cos(), lens.angle.sin()))
+    size, q, cos, sin = (
+        own[:, None, None] for own in (lens.radius, lens.axis_ratio, lens.angle.cos(), lens.angle.sin())
+    )
     along, across = cos * x + sin * y, cos * y - sin * x
     f = (1 - q**2).clamp_min(1e-6).sqrt()  # below 1e-3 the sphere's limit, to 1e-6
     psi = (q**2 * along**2 + across**2).clamp_min(1e-12).sqrt()
@@ -99,8 +144,9 @@ def shaped(images: Map, size: Each) -> Lens:
     Its ridge is fitted by r(phi) = size (1 + c0 + c1 cos phi + s1 sin phi + c2 cos 2 phi + s2 sin 2 phi), brighter
     pixels counting more. The first order is the source off the centre; the second that of the ellipsoid, whose ring
     about a centred source is longer across its mass than along: the radii on its axes are those of `deflection`,
-    sqrt(q) / f atan(f / q) and sqrt(q) / f atanh(f), so that the second order's amplitude a gives 1 - q = 6 a / (1 + 3 a),
-    within 0.02 for q from 0.4. A ring that covers few angles says little, and is held to be round.
+    sqrt(q) / f atan(f / q) and sqrt(q) / f atanh(f), so that the second order's amplitude a gives
+    1 - q = 6 a / (1 + 3 a), within 0.02 for q from 0.4. A ring that covers few angles says little, and is held to be
+    round.
     """
     height, width = images.shape[1], images.shape[2]
     r, phi = radius(height, width, images), angle(height, width, images)
@@ -116,6 +162,9 @@ def shaped(images: Map, size: Each) -> Lens:
     return Lens(size, flat, torch.atan2(fitted[:, 4], fitted[:, 3]) / 2 + torch.pi / 2)
 
 
-def round_lens(size: Each) -> Lens:
-    """A singular isothermal sphere."""
+def circular(images: Map, size: Each) -> Lens:
+    """A singular isothermal sphere of that radius."""
     return Lens(size, torch.ones_like(size), torch.zeros_like(size))
+
+
+MODELS: dict[str, Callable[[Map, Each], Lens]] = {"sis": circular, "sie": shaped}

@@ -18,7 +18,7 @@ from features.stretch import STRETCHES, intensity
 
 Case = tuple[str, Mapping[str, Any]]
 
-OBSERVATION = {"sky_rms": 0.2}
+OBSERVATION = {"sky_rms": 0.2, "pixel_scale": 0.1, "psf_fwhm": 0.15}
 INTENSITIES: list[Case] = [("intensity", {"transform": transform}) for transform in STRETCHES]
 RIDGES: list[Case] = [("ridge", {"definition": definition}) for definition in DEFINITIONS]
 MAP_CASES: list[Case] = [(name, {}) for name in MAPS if name not in ("intensity", "ridge")] + INTENSITIES + RIDGES
