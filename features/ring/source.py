@@ -139,14 +139,14 @@ def gathered(images: Map, rays: Rays) -> Map:
 
 
 def shaped(images: Map, size: Each) -> Lens:
-    """Axis ratio and direction of the ellipsoid whose ring has mean radius `size` [pixels], from how the ring is bent.
+    """The ellipsoid whose ring has mean radius `size` [pixels], from how that ring is bent.
 
     Its ridge is fitted by r(phi) = size (1 + c0 + c1 cos phi + s1 sin phi + c2 cos 2 phi + s2 sin 2 phi), brighter
     pixels counting more. The first order is the source off the centre; the second that of the ellipsoid, whose ring
     about a centred source is longer across its mass than along: the radii on its axes are those of `deflection`,
     sqrt(q) / f atan(f / q) and sqrt(q) / f atanh(f), so that the second order's amplitude a gives
-    1 - q = 6 a / (1 + 3 a), within 0.02 for q from 0.4. A ring that covers few angles says little, and is held to be
-    round.
+    1 - q = 6 a / (1 + 3 a), within 0.02 for q from 0.4, and their mean the Einstein radius. A ring that covers few
+    angles says little, and is held to be round.
     """
     height, width = images.shape[1], images.shape[2]
     r, phi = radius(height, width, images), angle(height, width, images)
@@ -159,7 +159,9 @@ def shaped(images: Map, size: Each) -> Lens:
     fitted = torch.linalg.solve(system, (weight * far.flatten(1)) @ order.T)
     amplitude = torch.hypot(fitted[:, 3], fitted[:, 4])
     flat = (1 - 6 * amplitude / (1 + 3 * amplitude)).clamp(FLATTEST, 1)
-    return Lens(size, flat, torch.atan2(fitted[:, 4], fitted[:, 3]) / 2 + torch.pi / 2)
+    f = (1 - flat**2).clamp_min(1e-6).sqrt()
+    mean = flat.sqrt() / f * (torch.atan(f / flat) + torch.atanh(f)) / 2  # of the ring, over the Einstein radius
+    return Lens(size / mean, flat, torch.atan2(fitted[:, 4], fitted[:, 3]) / 2 + torch.pi / 2)
 
 
 def circular(images: Map, size: Each) -> Lens:
