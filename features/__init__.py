@@ -1,8 +1,8 @@
 """Features: pure functions from images (n, h, w) to one map (n, h, w) or to one vector (n, k) with named columns.
 
 `MAPS` and `VECTORS` are the tables. To add a feature: write the function, add a line to its table, name it in a recipe
-of params.yaml, and test what it means. A recipe names channels and how each is made: `{ring: {sigma: 2}}`, or, for a
-second one of the kind, `{thin: {feature: ring, sigma: 1}}`.
+of params.yaml, and test what it means. A recipe names channels and how each is made: `{ridge: {sigmas: [2]}}`, or,
+for a second one of the kind, `{thin: {feature: ridge, sigmas: [1]}}`.
 """
 
 from collections.abc import Iterable, Mapping
@@ -17,7 +17,10 @@ from features.feature import INVARIANT, OBSERVATION, Feature
 from features.fourier import log_power, multipoles
 from features.morphology import morphology
 from features.radial import curve_of_growth, radial_gradient, radial_profile, radial_residual, radial_scatter, radii
-from features.ring.ridge import ring
+from features.ring.contrast import difference_of_gaussians, laplacian_of_gaussian, unsharp, white_top_hat
+from features.ring.ridge import ridge
+from features.ring.source import relensed_residual, source_plane
+from features.ring.structure import coherence, tangentiality
 from features.stretch import intensity, pixels
 
 Options = Mapping[str, Mapping[str, Any]]
@@ -44,7 +47,51 @@ MAPS = table(
         flux="a stretch is not linear; log and arcsinh see only the ratio to the sky",
     ),
     Feature(radial_residual, keeps="arcs and clumps", loses="whatever is round: the galaxy, and a complete ring"),
-    Feature(ring, keeps="bright curves of one width", loses="signs, and faint extended light"),
+    Feature(
+        ridge,
+        keeps="bright curves of the widths asked for, complete rings among them",
+        loses="signs, and faint extended light; by frangi and meijering the flux too",
+        flux="sato grows with the flux; frangi and meijering are relative to the strongest ridge of the frame",
+        per_image="nothing by sato; by frangi and meijering how strong a ridge is, against those of other images",
+    ),
+    Feature(
+        coherence,
+        keeps="where the image varies in one direction: arcs, rings, edges, spikes",
+        loses="how bright and how steep: noise has some too",
+        flux=0.0,
+    ),
+    Feature(
+        tangentiality,
+        keeps="where the image runs around the centre: arcs and rings, and a round galaxy's flank",
+        loses="how bright and how steep, and whatever points elsewhere",
+        flux=0.0,
+    ),
+    Feature(
+        difference_of_gaussians,
+        keeps="structure between two sizes, with its sign",
+        loses="the mean, slow trends, and detail below the smaller size",
+    ),
+    Feature(
+        laplacian_of_gaussian,
+        keeps="blobs and ridges of one width, with their sign",
+        loses="the mean, slopes, and detail below that width",
+    ),
+    Feature(
+        white_top_hat,
+        keeps="whatever is bright and thinner than the disc, as far as it rises above all sides",
+        loses="whatever is broader than the disc, dark structure, and a ring on a steep flank",
+    ),
+    Feature(unsharp, keeps="everything, detail raised above the rest", loses="nothing: it has an inverse"),
+    Feature(
+        source_plane,
+        keeps="what the source looks like, as far as the estimated lens is right",
+        loses="the ring's geometry, and with it the mass; which counter-image light came from",
+    ),
+    Feature(
+        relensed_residual,
+        keeps="what no smooth isothermal lens makes of one source: clumps, unlensed light, errors of the estimate",
+        loses="whatever counter-images agree on",
+    ),
     Feature(
         log_power,
         keeps="how much structure there is at each scale and direction",

@@ -1,11 +1,40 @@
-"""Filters: Gaussian derivatives and separable correlation. Not features, but what features stand on."""
+"""Filters: Gaussians and their derivatives, as matrices. Not features, but what features stand on.
+
+A correlation along an axis is a product with a banded matrix, and the mirror image that continues the frame is folded
+into its first and last columns. So it is exact on every device, it differentiates, compiles and maps, and a batch of
+small frames is two matrix products.
+"""
 
 import math
+from functools import lru_cache
 
+import numpy as np
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Float64
 from torch import Tensor
-from torch.nn.functional import conv2d, pad
+
+
+def plain(images: Tensor) -> bool:
+    """Whether nothing but the values is asked for: on the CPU, without a gradient, not traced or mapped.
+
+    Only then can NumPy, OpenCV or Numba work on the memory.
+    """
+    if torch.compiler.is_compiling() or torch._C._functorch.is_functorch_wrapped_tensor(images):
+        return False
+    known = images.dtype in (torch.float32, torch.float64)
+    return known and images.device.type == "cpu" and not images.requires_grad
+
+
+def fits(name: str, sigma: float, frame: tuple[int, int]) -> None:
+    """Refuse a Gaussian, given as option `name`, that does not suit the frame: it is cut off at four sigma."""
+    side = min(frame)
+    if not 0 < 4 * sigma <= side - 1:
+        raise ValueError(f"{name}: {sigma:g} pixels; it must be above zero, and four of it within the frame's {side}")
+
+
+def rounding(images: Float[Tensor, "n h w"]) -> Float[Tensor, "n 1 1"]:
+    """Differences of an image that are no more than rounding errors: those that a flat image has, with a margin."""
+    return 64 * torch.finfo(images.dtype).eps * images.abs().amax(dim=(1, 2), keepdim=True)
 
 
 def plain(images: Tensor) -> bool:
@@ -21,21 +50,67 @@ def plain(images: Tensor) -> bool:
 
 def gaussian_derivative(sigma: float, order: int, like: Tensor) -> Float[Tensor, " k"]:
     """Derivative of a Gaussian of order 0, 1 or 2, sampled at pixels out to four sigma."""
-    reach = math.ceil(4 * sigma)
-    x = torch.arange(-reach, reach + 1, device=like.device, dtype=torch.float64)
-    gaussian = torch.exp(-0.5 * (x / sigma) ** 2)
-    gaussian = gaussian / gaussian.sum()
-    factor = (torch.ones_like(x), -x / sigma**2, x**2 / sigma**4 - 1 / sigma**2)[order]
-    kernel = factor * gaussian
-    if order == 2:
-        kernel = kernel - kernel.sum() * gaussian  # sampled and cut off, it would see a curve in a flat sky
-    return kernel.to(like.dtype)
+    return torch.from_numpy(_kernel(sigma, order)).to(like)
 
 
 def separable(
     images: Float[Tensor, "n h w"], vertical: Float[Tensor, " k"], horizontal: Float[Tensor, " k"]
 ) -> Float[Tensor, "n h w"]:
     """Correlate with a separable kernel; the frame is continued by its mirror image."""
-    reach = len(vertical) // 2
-    padded = pad(images[:, None], (reach, reach, reach, reach), mode="reflect")
-    return conv2d(conv2d(padded, vertical[None, None, :, None]), horizontal[None, None, None, :])[:, 0]
+    down, across = (
+        torch.zeros(length, length, dtype=images.dtype, device=images.device).scatter_add(
+            1,
+            torch.from_numpy(_mirrored(length, len(kernel) // 2)).to(images.device),
+            kernel.expand(length, len(kernel)),
+        )
+        for kernel, length in ((vertical, images.shape[1]), (horizontal, images.shape[2]))
+    )
+    return down @ images @ across.T
+
+
+def blurred(images: Float[Tensor, "n h w"], sigma: float, down: int = 0, across: int = 0) -> Float[Tensor, "n h w"]:
+    """The image blurred by a Gaussian, or its derivative of these orders (0, 1, 2) down the rows and across."""
+    vertical, horizontal = (
+        torch.from_numpy(_matrix(sigma, order, length)).to(images)
+        for order, length in ((down, images.shape[1]), (across, images.shape[2]))
+    )
+    return vertical @ (images @ horizontal.T)
+
+
+def _kernel(sigma: float, order: int) -> Float64[np.ndarray, " k"]:
+    reach = math.ceil(4 * sigma)
+    x = np.arange(-reach, reach + 1, dtype=np.float64)
+    gaussian = np.exp(-0.5 * (x / sigma) ** 2)
+    gaussian = gaussian / gaussian.sum()
+    factor = (np.ones_like(x), -x / sigma**2, x**2 / sigma**4 - 1 / sigma**2)[order]
+    kernel = factor * gaussian
+    if order == 2:
+        kernel = kernel - kernel.sum() * gaussian  # sampled and cut off, it would see a curve in a flat sky
+    return kernel
+
+
+def _mirrored(length: int, reach: int) -> np.ndarray:
+    """(length, k) The pixel of an axis that each tap of a kernel falls on, at each of its places."""
+    at = np.abs(np.arange(length)[:, None] + np.arange(-reach, reach + 1))
+    return np.where(at < length, at, 2 * (length - 1) - at)
+
+
+def _build(sigma: float, order: int, length: int) -> Float64[np.ndarray, "length length"]:
+    kernel = _kernel(sigma, order)
+    reach = len(kernel) // 2
+    to, of = np.arange(length)[:, None], np.arange(length)  # a pixel, and each that it is a sum of
+
+    def tap(step: np.ndarray) -> np.ndarray:
+        return np.where(np.abs(step) <= reach, kernel[np.clip(step + reach, 0, 2 * reach)], 0)
+
+    last = length - 1  # the first and last pixel are their own mirror images
+    return tap(of - to) + tap(-of - to) * (of > 0) + tap(2 * last - of - to) * (of < last)
+
+
+_kept = lru_cache(maxsize=256)(_build)
+
+
+def _matrix(sigma: float, order: int, length: int) -> Float64[np.ndarray, "length length"]:
+    """The matrix that correlates an axis of so many pixels with a derivative of a Gaussian."""
+    build = _build if torch.compiler.is_compiling() else _kept  # the compiler warns of caches, and folds this anyway
+    return build(sigma, order, length)

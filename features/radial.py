@@ -50,7 +50,7 @@ def radial_profile(
 def radial_residual(images: Float[Tensor, "n h w"], width: float = 1.0) -> Float[Tensor, "n h w"]:
     """Image minus its mean over annuli, a pixel belonging to that of its centre: whatever is not round.
 
-    Arcs and clumps stay and the galaxy goes; so does a complete ring, which is round too (`ring` keeps it). Of a steep
+    Arcs and clumps stay and the galaxy goes; so does a complete ring, which is round too (`ridge` keeps it). Of a steep
     galaxy the slope within each annulus stays, as a faint grid. The numerator of the normalising radial gradient
     filter (Morgan, Habbal & Woo 2006, Sol. Phys. 236, 263).
     """

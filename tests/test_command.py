@@ -69,8 +69,8 @@ def test_an_unknown_feature_or_option_is_one_line(tiny: Path) -> None:
     stage(tiny, "pipeline.ingest", "images.zarr", "q.csv", "ingest.source=deeplense", "ingest.path=lenses")
     for maps, line in (
         ("{rign: {}}", "maps: no feature 'rign'; there are pixels, intensity,"),
-        ("{ring: {width: 1}}", "maps.ring: no option 'width'; there are sigma"),
-        ("{ring: {sigma: 9}}", "maps.ring: sigma: 9 pixels; it must be above zero"),
+        ("{ridge: {width: 1}}", "maps.ridge: no option 'width'; there are sigmas, definition"),
+        ("{ridge: {sigmas: [9]}}", "maps.ridge: sigmas: 9 pixels; it must be above zero"),
         ("{intensity: {transform: asinh}}", "maps.intensity: transform: no stretch 'asinh'; there are linear, sqrt"),
         ("{intensity: {softening: -3.0}}", "maps.intensity: softening: -3 must be above zero"),
         ("{radial_residual: {width: .nan}}", "maps.radial_residual: width: an annulus nan pixels wide"),

@@ -56,7 +56,7 @@ def test_a_glob_needs_no_quotes() -> None:
         ("train.backbones=[vit]", r"^train\.backbones: no backbone 'vit'; there are cnn, resnet"),
         ("train.seeds=[0, 1, 0]", r"^train\.seeds: 0 is there twice"),
         ("train.seeds=[0", r"^train\.seeds: '\[0' is not YAML"),
-        ("features.recipes.raw={maps: {ring: {}}}", r"^features\.recipes\.raw: the control is"),
+        ("features.recipes.raw={maps: {ridge: {}}}", r"^features\.recipes\.raw: the control is"),
         ("train.inputs=[rwa]", r"^train\.inputs: no input 'rwa'; there are raw, engineered"),
         ("train.sizes=[most]", r"^train\.sizes\.0: 'most' is not valid"),
         ("train.fit.device=gpu", r"^train\.fit\.device: 'gpu'"),

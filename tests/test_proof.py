@@ -148,7 +148,7 @@ def test_an_edit_runs_again_what_depends_on_it_and_nothing_else(clone: Clone) ->
     assert {stage for stage in edited if "cnn" in stage} == set()
     assert {"train@raw-resnet-all-0", "train@engineered-resnet-all-0"} <= edited
 
-    edit(folder / "features" / "ring.py")
+    edit(folder / "features" / "ring" / "ridge.py")
     assert ran(run(folder, "dvc", "repro")) == {"engineer@raw", "engineer@engineered"}, "its bytes are equal"
 
     text = (folder / "params.yaml").read_text()

@@ -1,0 +1,114 @@
+"""The Einstein radius, from the image, the pixel scale and the PSF alone.
+
+Two readings of every image are tried. The dark one takes all light for the source's, and the lens to be in the middle
+of the frame; it holds if the ring it finds is hollow. Otherwise the light one finds the lensing galaxy, takes it away
+and looks in what is left. Either looks for the radius about which opposite sides mirror each other (`mirror.py`) and
+which light covers all around.
+
+The constants were chosen on simulated lenses (seeds 101 to 105, `python -m pipeline.simulate`), never on the ones that
+the tests draw; `tests/features/test_einstein.py` says how.
+"""
+
+from typing import NamedTuple
+
+import torch
+from jaxtyping import Bool, Float
+from torch import Tensor
+
+from features.ring import lens_light, mirror
+from features.ring.unwrap import ANGLES, QUIET, binning, coarse, radii, smooth, unwrap
+
+COLUMNS = ["einstein_radius", "einstein_radius_error", "einstein_radius_found"]
+SMALLEST = 24  # pixels a side
+HOLLOW = 0.1  # compressed flux that a ring must have more than its inside
+EVIDENCE = {"covered": 30.0, "bright": -4.5, "constant": -15.0}  # of a ring around a galaxy's light: logistic
+SECTORS = 8  # of opposite angles, left out one by one for the error
+WIDEN, FLOOR = 1.0, 0.03  # of the error: factor, and what is never known better [share of the radius]
+MOST_SIGNAL = 1e12  # sky rms: beyond it, squares would not fit
+
+
+class Reading(NamedTuple):
+    """What one way of reading the images finds; lengths in pixels of the coarse frame."""
+
+    radius: Float[Tensor, " n"]
+    error: Float[Tensor, " n"]
+    found: Bool[Tensor, " n"]
+
+
+def einstein_radius(
+    images: Float[Tensor, "n h w"], *, sky_rms: float, pixel_scale: float, psf_fwhm: float
+) -> tuple[Float[Tensor, "n 3"], list[str]]:
+    """Einstein radius [arcsec], its error (about one standard deviation) and 1 where there is a ring.
+
+    Where there is none, or an image is not finite, both are NaN and the last column is 0. An ellipse has the mean of
+    its radii, as if it were round. Everything else is lost.
+    """
+    side = min(images.shape[1:])
+    if side < SMALLEST:
+        raise ValueError(f"images: {side} pixels a side; an Einstein radius needs at least {SMALLEST}")
+    block = binning(*images.shape[1:])
+    finite = images.isfinite().all(dim=(1, 2))
+    clean = torch.where(finite[:, None, None], images, 0)
+    frame = (smooth(coarse(clean)) * (block / (QUIET * sky_rms))).clamp(-MOST_SIGNAL, MOST_SIGNAL)
+    fwhm = psf_fwhm / (pixel_scale * block)
+    dark, light = dark_reading(frame, fwhm), light_reading(frame, fwhm)
+    found = (dark.found | light.found) & finite
+    values = torch.stack([torch.where(dark.found, dark[i], light[i]) for i in (0, 1)], dim=1) * pixel_scale * block
+    values = torch.where(found[:, None], values, torch.nan)
+    return torch.cat([values, found[:, None].to(images.dtype)], dim=1), COLUMNS
+
+
+def dark_reading(frame: Float[Tensor, "n h w"], fwhm: float) -> Reading:
+    """If the lens gives no light: images in units of the sky rms."""
+    flux = mirror.compressed(unwrap(frame, frame.new_zeros(len(frame), 2)))
+    radius, error = searched(flux, fwhm)
+    hollow = between(flux, 0.8 * radius, 1.2 * radius) - between(flux, 0 * radius, 0.5 * radius)
+    return Reading(radius, error, hollow > HOLLOW)
+
+
+def light_reading(frame: Float[Tensor, "n h w"], fwhm: float) -> Reading:
+    """If the lens gives light.
+
+    The ring is looked for above the convex hull of the galaxy's profile, which shows it best, and is believed if it
+    also shows above the profile itself: where a profile is not convex, the hull leaves a ring that is none.
+    """
+    centre, ellipse = lens_light.shape(frame)
+    light = lens_light.falling(unwrap(frame, centre, ellipse))
+    circles = unwrap(frame, centre)
+    hull = lens_light.convex(light, max(3.0, 1.5 * fwhm))
+    radius, error = searched(mirror.compressed(lens_light.without(circles, hull, ellipse)), fwhm)
+    above = mirror.compressed(lens_light.without(circles, light, ellipse))
+    near = (1 - mirror.SIDES) * radius, (1 + mirror.SIDES) * radius
+    covered = (mean := between(above, *near, angles=True)) / (mean + mirror.HALF)
+    bright = (between(above, 0.8 * radius, 1.2 * radius) + 0.1).log()
+    evidence = EVIDENCE["covered"] * covered.mean(1) + EVIDENCE["bright"] * bright + EVIDENCE["constant"]
+    return Reading(radius, error, evidence > 0)
+
+
+def searched(flux: Float[Tensor, "n r a"], fwhm: float) -> tuple[Float[Tensor, " n"], Float[Tensor, " n"]]:
+    """The best trial radius and its error: from how far it moves when one sector of angles is left out (jackknife)."""
+    trial, reach = mirror.trials(flux), float(radii_of(flux)[-1])
+    match = mirror.mirrored(flux).unflatten(2, (SECTORS, -1)).sum(3)  # (n, k, sectors)
+    cover = mirror.covered(flux).unflatten(2, (2, SECTORS, -1)).sum((2, 4))
+    least = max(mirror.LEAST, fwhm)
+    match = match * (trial > least)[:, None]
+    radius = mirror.highest(match.sum(2) * cover.sum(2), trial, reach)
+    near = ((trial - radius[:, None]).abs() < 0.3 * radius[:, None]).to(flux.dtype)
+    without = (match.sum(2, keepdim=True) - match) * (cover.sum(2, keepdim=True) - cover) * near[:, :, None]
+    moved = torch.stack([mirror.highest(without[:, :, i], trial, reach) for i in range(SECTORS)], dim=1)
+    spread = ((moved - moved.mean(1, keepdim=True)) ** 2).sum(1) * ((SECTORS - 1) / SECTORS)
+    return radius, (WIDEN**2 * spread + (FLOOR * radius) ** 2).sqrt()
+
+
+def between(
+    flux: Float[Tensor, "n r a"], near: Float[Tensor, " n"], far: Float[Tensor, " n"], angles: bool = False
+) -> Tensor:
+    """Mean flux at radii between the two, at every angle or over all of them."""
+    r = radii_of(flux)
+    inside = ((r >= near[:, None]) & (r <= far[:, None])).to(flux.dtype)
+    along = torch.einsum("nr,nra->na", inside, flux) / inside.sum(1, keepdim=True).clamp_min(1)
+    return along if angles else along.mean(1)
+
+
+def radii_of(flux: Float[Tensor, "n r a"]) -> Float[Tensor, " r"]:
+    return (torch.arange(flux.shape[1], dtype=flux.dtype, device=flux.device) + 0.5) * mirror.STEP
