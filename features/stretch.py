@@ -1,15 +1,18 @@
 """Stretches: the intensity of an image on a scale that shows its faint parts. Nothing is lost: each has an inverse.
 
 A stretch here has one scale for the whole data set. A scale of each image's own (its minimum and maximum, say) would
-throw away the flux, which carries mass.
+throw away the flux, which carries mass: those are in `features/per_image.py`.
 """
 
 import math
 from collections.abc import Callable
 
+import numpy as np
 import torch
 from jaxtyping import Float
 from torch import Tensor
+
+from features.filters import plain
 
 
 def pixels(images: Float[Tensor, "n h w"]) -> Float[Tensor, "n h w"]:
@@ -31,12 +34,64 @@ def intensity(
     sign(x) |x|^power; `log` is sign(x) ln(1 + |x| / b), astropy's LogStretch continued to negative sky; `arcsinh`
     is arcsinh(x / b) (Lupton, Gunn & Szalay 1999, AJ 118, 1406, without the division that makes it a magnitude).
     """
+    _check(transform, softening, power)
+    return STRETCHES[transform](images, softening * sky_rms, power)
+
+
+def inverse(
+    stretched: Float[Tensor, "n h w"],
+    transform: str = "linear",
+    softening: float = 3.0,
+    power: float = 0.7,
+    *,
+    sky_rms: float,
+) -> Float[Tensor, "n h w"]:
+    """The image that `intensity` with the same options stretched.
+
+    In float32, rounding the stretched value costs the image a fraction of 1e-7 times that value where the stretch is
+    logarithmic, so 1e-6 of a pixel a thousand knees bright.
+    """
+    _check(transform, softening, power)
+    return INVERSES[transform](stretched, softening * sky_rms, power)
+
+
+def anscombe(images: Float[Tensor, "n h w"], *, sky_rms: float, electrons: float) -> Float[Tensor, "n h w"]:
+    """The generalised Anscombe transform: an image whose noise has rms 1 everywhere, zero where the sky is.
+
+    Of photon noise, at g = 1 / `electrons` in units of the pixel, and Gaussian noise of rms s = `sky_rms` together it
+    makes y = 2/g sqrt(g x + 3/8 g^2 + s^2) (Murtagh, Starck & Bijaoui 1995, A&AS 112, 179). We take off its value at
+    x = 0 and continue it oddly to negative pixels, where the root would end: with c = 3/8 g^2 + s^2,
+    y = sign(x) 2/g (sqrt(g |x| + c) - sqrt c) = 2 x / (sqrt(g |x| + c) + sqrt c), the noise of an empty sky over s.
+    """
+    gain = 1 / electrons
+    empty = _empty(gain, sky_rms)
+    return 2 * images / ((gain * images.abs() + empty**2).sqrt() + empty)
+
+
+def anscombe_inverse(values: Float[Tensor, "n h w"], *, sky_rms: float, electrons: float) -> Float[Tensor, "n h w"]:
+    """The image that `anscombe` transformed, exactly: of an estimate of y, the unbiased inverse would be another."""
+    gain = 1 / electrons
+    return values * (_empty(gain, sky_rms) + gain / 4 * values.abs())
+
+
+def arcsinh(x: Tensor) -> Tensor:
+    """Inverse hyperbolic sine; on the CPU NumPy's, which takes an eighth of the time of torch's or less."""
+    if not plain(x):
+        return torch.asinh(x)
+    return torch.from_numpy(np.arcsinh(x.numpy()))
+
+
+def _empty(gain: float, sky_rms: float) -> float:
+    """sqrt c: what the noise of an empty pixel counts for in the transform, 3/8 of a photon's gain included."""
+    return math.sqrt(3 / 8 * gain**2 + sky_rms**2)
+
+
+def _check(transform: str, softening: float, power: float) -> None:
     for name, value in (("softening", softening), ("power", power)):
         if not 0 < value < math.inf:
             raise ValueError(f"{name}: {value:g} must be above zero")
     if transform not in STRETCHES:
         raise ValueError(f"transform: no stretch {transform!r}; there are {', '.join(STRETCHES)}")
-    return STRETCHES[transform](images, softening * sky_rms, power)
 
 
 Stretch = Callable[[Tensor, float, float], Tensor]
@@ -46,5 +101,12 @@ STRETCHES: dict[str, Stretch] = {
     "sqrt": lambda x, knee, power: x.sign() * x.abs().sqrt(),
     "power": lambda x, knee, power: x.sign() * x.abs() ** power,
     "log": lambda x, knee, power: x.sign() * torch.log1p(x.abs() / knee),
-    "arcsinh": lambda x, knee, power: torch.asinh(x / knee),
+    "arcsinh": lambda x, knee, power: arcsinh(x / knee),
+}
+INVERSES: dict[str, Stretch] = {
+    "linear": lambda y, knee, power: y.clone(),
+    "sqrt": lambda y, knee, power: y * y.abs(),
+    "power": lambda y, knee, power: y.sign() * y.abs() ** (1 / power),
+    "log": lambda y, knee, power: y.sign() * knee * torch.expm1(y.abs()),
+    "arcsinh": lambda y, knee, power: knee * torch.sinh(y),
 }
