@@ -36,9 +36,7 @@ def minmax(images: Float[Tensor, "n h w"], knee: float = 0.0) -> Float[Tensor, "
     return made
 
 
-def percentile_clip(
-    images: Float[Tensor, "n h w"], low: float = 1.0, high: float = 99.0
-) -> Float[Tensor, "n h w"]:
+def percentile_clip(images: Float[Tensor, "n h w"], low: float = 1.0, high: float = 99.0) -> Float[Tensor, "n h w"]:
     """The image between its own percentiles, `low` at 0 and `high` at 1; what lies beyond is cut off.
 
     That is the sky's lowest pixels and the brightest of the galaxy and its arcs. A percentile between two pixels is
@@ -59,14 +57,14 @@ def zscale(images: Float[Tensor, "n h w"], contrast: float = 0.25) -> Float[Tens
     """
     if not 0 < contrast <= 1:
         raise ValueError(f"contrast: {contrast:g} must be above zero and at most 1")
-    ascending = ordered(images.flatten(1)).double()  # or a pixel near the threshold falls otherwise in another precision
+    ascending = ordered(
+        images.flatten(1)
+    ).double()  # or a pixel near the threshold falls otherwise in another precision
     low, high = _zscale_limits(ascending, contrast)
     return between(images.double(), low, high).clamp(0, 1).to(images.dtype)
 
 
-def clahe(
-    images: Float[Tensor, "n h w"], tiles: int = 4, clip: float = 2.0, bins: int = 64
-) -> Float[Tensor, "n h w"]:
+def clahe(images: Float[Tensor, "n h w"], tiles: int = 4, clip: float = 2.0, bins: int = 64) -> Float[Tensor, "n h w"]:
     """Contrast-limited adaptive histogram equalisation (Zuiderveld 1994, Graphics Gems IV, 474) of the min-max image.
 
     Each pixel becomes its rank among the pixels about it: the histogram of `tiles` x `tiles` tiles, no bin of which
@@ -77,7 +75,9 @@ def clahe(
     turns with its image, which OpenCV's and scikit-image's do not.
     """
     if not 1 <= tiles <= min(images.shape[1:]):
-        raise ValueError(f"tiles: {tiles} along a side of {min(images.shape[1:])} pixels; from 1 to as many as there are")
+        raise ValueError(
+            f"tiles: {tiles} along a side of {min(images.shape[1:])} pixels; from 1 to as many as there are"
+        )
     if not clip >= 1:
         raise ValueError(f"clip: {clip:g} times the mean of the bins; it must be at least 1")
     if not bins >= 2:
