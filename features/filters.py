@@ -3,14 +3,14 @@
 import functools
 import math
 from collections.abc import Callable, Hashable
-from typing import ParamSpec, TypeVar
+from typing import TypeVar
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 from torch.nn.functional import conv2d, pad
 
-Given, Made = ParamSpec("Given"), TypeVar("Made")
+Made = TypeVar("Made")
 
 
 def plain(images: Tensor) -> bool:
@@ -24,16 +24,16 @@ def plain(images: Tensor) -> bool:
     )
 
 
-def remembered(function: Callable[Given, Made]) -> Callable[Given, Made]:
+def remembered(function: Callable[..., Made]) -> Callable[..., Made]:
     """Keep the last results of a function of plain values; to `torch.compile` they are constants."""
-    recall: Callable[..., Made] = functools.lru_cache(maxsize=32)(function)
+    recall = functools.lru_cache(maxsize=32)(function)
 
     @torch.compiler.assume_constant_result
     @functools.wraps(function)
     def remember(*given: Hashable) -> Made:
-        return recall(*given)
+        return recall(*given)  # by position only: then a result has one key
 
-    return remember  # type: ignore[return-value]  # keyword arguments are not passed on: a key has one spelling
+    return remember
 
 
 def ordered(values: Float[Tensor, "n p"]) -> Float[Tensor, "n p"]:

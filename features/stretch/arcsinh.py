@@ -25,7 +25,7 @@ def arcsinh(x: Tensor) -> Tensor:
 
 
 def of_positive_(values: Tensor) -> Tensor:
-    """arcsinh v = ln(1 + v + v v / (1 + sqrt(1 + v^2))) of values >= 0, in their place; no digit of a faint one is lost."""
+    """arcsinh v = ln(1 + v + v v / (1 + sqrt(1 + v^2))) of values v >= 0, in their place; faint ones lose no digit."""
     near = values.clamp_max(FAR)
     root = near.square().add_(1).sqrt_().add_(1)
     return values.addcmul_(values, near.div_(root)).log1p_()

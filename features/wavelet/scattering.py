@@ -34,7 +34,7 @@ def scattering(
     when the image turns or is mirrored. `oriented` keeps the directions, and all of them.
 
     The frame is continued by its mirror image over 2^`scales` pixels; with `edges` `periodic` its left edge joins its
-    right, which for a lens in the middle is a sharp step in its light only where the sky is not flat.
+    right, a step that every coefficient sees unless the light has faded to the sky there.
     """
     _check(images, scales, angles, edges)
     margin = 2**scales if edges == "mirror" else 0
@@ -63,8 +63,7 @@ def _coefficients(
     for j in range(scales):
         strength = torch.fft.ifft2(spectrum * bank[j]).abs()  # (n, l, h, w)
         first.append(strength[frame].mean(dim=(2, 3)))
-        modulation = _modulations(torch.fft.fft2(strength), bank[j + 1 :], frame)
-        second.extend(modulation)
+        second += _modulations(torch.fft.fft2(strength), bank[j + 1 :], frame)
     none = images.new_zeros(len(images), 0, angles, angles)
     return images.mean(dim=(1, 2)), torch.stack(first, dim=1), torch.stack(second, dim=1) if second else none
 
@@ -105,7 +104,7 @@ def _morlet(height: int, width: int, envelope: float, wave: float, angle: float,
 
 
 def _spectrum(height: int, width: int, envelope: float, wave: float, angle: float, slant: float) -> np.ndarray:
-    """Of a Gaussian of sum 1 times exp(i wave u), u along `angle`: `envelope` along u and `envelope` / `slant` across."""
+    """Of a Gaussian of sum 1 times exp(i `wave` u), u along `angle`; `envelope` wide in u, 1 / `slant` of it across."""
     total = np.zeros((height, width))
     cosine, sine = math.cos(angle), math.sin(angle)
     for period_y in ALIASES:

@@ -6,6 +6,7 @@ The isotropic undecimated wavelet transform: c_0 is the image, c_j is c_{j-1} sm
 structure about 2^j pixels wide. The frame is continued by its mirror image, so a source at its edge is seen twice.
 """
 
+import itertools
 import math
 
 import torch
@@ -37,12 +38,12 @@ def starlet_significance(images: Float[Tensor, "n h w"], scale: int = 1, *, sky_
 
 
 def starlet_planes(images: Float[Tensor, "n h w"], scales: int = 4) -> Float[Tensor, "n j h w"]:
-    """All planes, w_1 ... w_`scales` and then the smooth remainder: j = `scales` + 1 of them, which add up to the image."""
+    """All planes, w_1 ... w_`scales` and the smooth remainder: j = `scales` + 1 of them, which add up to the image."""
     _check(images, scales)
     smooth = [images]
     for finer in range(scales):
         smooth.append(b3_smooth(smooth[-1], 2**finer))
-    planes = [before - after for before, after in zip(smooth, smooth[1:], strict=False)]
+    planes = [before - after for before, after in itertools.pairwise(smooth)]
     return torch.stack([*planes, smooth[-1]], dim=1)
 
 
