@@ -16,7 +16,10 @@ ROUNDS = 5
 MAD_TO_RMS = 1.482602218505602  # of a Gaussian
 # the standard deviation of a Gaussian cut at 3 sigma, over the Gaussian's
 CLIPPED = math.sqrt(1 - 2 * CLIP * math.exp(-(CLIP**2) / 2) / math.sqrt(2 * math.pi) / math.erf(CLIP / math.sqrt(2)))
-GAINS = (0.8907963103, 0.2006638510)  # of white noise in the first two starlet planes: `features.wavelet` has them all
+GAINS = (
+    0.8907963102787584,
+    0.20066385102441897,
+)  # of white noise in the first two starlet planes: `features.wavelet` has them all
 SIGNIFICANT = 4.0  # standard deviations of the second plane: there is light here
 REACH = 5  # pixels: what light touches in the first plane
 SMALLEST = 5  # pixels a side: what the second plane's mirror image takes

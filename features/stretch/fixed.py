@@ -58,23 +58,29 @@ def anscombe(images: Float[Tensor, "n h w"], *, sky_rms: float, electrons: float
     """The generalised Anscombe transform: an image whose noise has rms 1 everywhere, zero where the sky is.
 
     Of photon noise, at g = 1 / `electrons` in units of the pixel, and Gaussian noise of rms s = `sky_rms` together it
-    makes y = 2/g sqrt(g x + 3/8 g^2 + s^2) (Murtagh, Starck & Bijaoui 1995, A&AS 112, 179). We take off its value at
-    x = 0 and continue it oddly to negative pixels, where the root would end: with c = 3/8 g^2 + s^2,
-    y = sign(x) 2/g (sqrt(g |x| + c) - sqrt c) = 2 x / (sqrt(g |x| + c) + sqrt c), the noise of an empty sky over s.
+    makes y = 2/g sqrt(g x + c), c = 3/8 g^2 + s^2 (Murtagh, Starck & Bijaoui 1995, A&AS 112, 179). We take off its
+    value at x = 0, which leaves 2 x / (sqrt(g x + c) + sqrt c): without photons, x / s. Below x = -3/4 c / g, where the
+    root would soon end, its tangent goes on. The rms is within 5 % of 1 where s is three photons or more.
     """
     gain = 1 / electrons
     empty = _empty(gain, sky_rms)
-    return 2 * images / ((gain * images.abs() + empty**2).sqrt() + empty)
+    end = -0.75 * empty**2 / gain
+    inside = images.clamp_min(end)
+    beyond = (images - end).clamp_max(0)
+    return 2 * inside / ((gain * inside + empty**2).sqrt() + empty) + 2 / empty * beyond
 
 
 def anscombe_inverse(values: Float[Tensor, "n h w"], *, sky_rms: float, electrons: float) -> Float[Tensor, "n h w"]:
     """The image that `anscombe` transformed, exactly: of an estimate of y, the unbiased inverse would be another."""
     gain = 1 / electrons
-    return values * (_empty(gain, sky_rms) + gain / 4 * values.abs())
+    empty = _empty(gain, sky_rms)
+    end = -empty / gain
+    inside = values.clamp_min(end)
+    return inside * (empty + gain / 4 * inside) + empty / 2 * (values - end).clamp_max(0)
 
 
 def _empty(gain: float, sky_rms: float) -> float:
-    """sqrt c: what the noise of an empty pixel counts for in the transform, 3/8 of a photon's gain included."""
+    """sqrt c: what the noise of an empty pixel counts for in the transform, 3/8 of a photon's included."""
     return math.sqrt(3 / 8 * gain**2 + sky_rms**2)
 
 

@@ -22,7 +22,9 @@ def test_below_zero_there_is_only_the_sky() -> None:
     assert noise_map(torch.full((1, 2, 2), -4.0), **KNOWN).numpy() == pytest.approx(KNOWN["sky_rms"])
 
 
-def test_signal_to_noise_of_an_empty_sky_is_its_ratio_to_the_rms_and_of_a_bright_pixel_the_root_of_its_photons() -> None:
+def test_signal_to_noise_of_an_empty_sky_is_its_ratio_to_the_rms_and_of_a_bright_pixel_the_root_of_its_photons() -> (
+    None
+):
     image = torch.tensor([[[-0.6, 0.0, 1e6]]], dtype=torch.float64)
     expected = [-0.6 / KNOWN["sky_rms"], 0.0, (1e6 * KNOWN["electrons"]) ** 0.5]
     assert signal_to_noise(image, **KNOWN).flatten().tolist() == pytest.approx(expected, rel=1e-6)

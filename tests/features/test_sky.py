@@ -22,9 +22,10 @@ def scenes(frame: tuple[int, int], generator: np.random.Generator) -> np.ndarray
 
 @BOTH
 @pytest.mark.parametrize("frame", [(64, 64), (47, 60), (101, 101)], ids=str)
-@pytest.mark.parametrize(("dtype", "rounding"), [(torch.float64, 1e-12), (torch.float32, 1e-5)], ids=str)
+@pytest.mark.parametrize(("dtype", "rounding"), [(torch.float64, 1e-12), (torch.float32, 2e-4)], ids=str)
 def test_it_is_the_pipelines(ours, name, frame, dtype, rounding, generator) -> None:  # noqa: ANN001
-    """The same steps, ours in the precision of the image: in float32 to its rounding on a pedestal."""
+    """The same steps, ours in the precision of the image: in float32 a pixel on a threshold may fall otherwise, and the
+    25 about it with it."""
     images = torch.from_numpy(scenes(frame, generator)).to(dtype)
     expected = ESTIMATORS[name](images[:, None].numpy(), None)
     found = ours(images)
@@ -56,7 +57,7 @@ def test_an_image_that_needs_a_gradient_has_the_same(ours, name, generator) -> N
 
 
 def test_its_gains_are_the_starlets() -> None:
-    assert pytest.approx([starlet_gain(1), starlet_gain(2)], rel=1e-9) == list(GAINS)
+    assert pytest.approx([starlet_gain(1), starlet_gain(2)], rel=1e-15) == list(GAINS)
 
 
 def test_a_frame_too_small_is_refused() -> None:
