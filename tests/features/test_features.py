@@ -18,7 +18,7 @@ from features.stretch import STRETCHES, intensity
 
 Case = tuple[str, Mapping[str, Any]]
 
-OBSERVATION = {"sky_rms": 0.2}
+OBSERVATION = {"sky_rms": 0.2, "electrons": 50.0}
 INTENSITIES: list[Case] = [("intensity", {"transform": transform}) for transform in STRETCHES]
 MAP_CASES: list[Case] = [(name, {}) for name in MAPS if name != "intensity"] + INTENSITIES
 VECTOR_CASES: list[Case] = [(name, {}) for name in VECTORS]
