@@ -16,12 +16,15 @@ from features.extra import found
 from features.feature import INVARIANT, OBSERVATION, Feature
 from features.fourier import log_power, multipoles
 from features.morphology import morphology
+from features.noise import noise_map, signal_to_noise
 from features.radial import curve_of_growth, radial_gradient, radial_profile, radial_residual, radial_scatter, radii
 from features.ring.contrast import difference_of_gaussians, laplacian_of_gaussian, unsharp, white_top_hat
 from features.ring.ridge import ridge
 from features.ring.source import relensed_residual, source_plane
 from features.ring.structure import coherence, tangentiality
-from features.stretch import intensity, pixels
+from features.stretch import anscombe, clahe, intensity, minmax, percentile_clip, pixels, zscale
+from features.wavelet.scattering import scattering
+from features.wavelet.starlet import starlet, starlet_significance
 
 Options = Mapping[str, Mapping[str, Any]]
 Table = dict[str, Feature]
@@ -45,6 +48,59 @@ MAPS = table(
         keeps="everything, faint parts at a scale that a network sees",
         loses="nothing: it has an inverse",
         flux="a stretch is not linear; log and arcsinh see only the ratio to the sky",
+    ),
+    Feature(
+        anscombe,
+        keeps="everything, with noise of rms 1 in bright and in faint pixels",
+        loses="nothing: it has an inverse",
+        flux=0.0,
+    ),
+    Feature(
+        minmax,
+        keeps="the shape of the light",
+        loses="the flux and the level of the noise",
+        flux=0.0,
+        per_image="the flux, and with it mass: the faintest lens is as bright as the brightest",
+    ),
+    Feature(
+        percentile_clip,
+        keeps="the shape of the light that is neither brightest nor faintest",
+        loses="the flux, the level of the noise, and the brightest pixels of galaxy and arcs",
+        flux=0.0,
+        per_image="the flux, and the brightest pixels of the arcs, which carry most about mass",
+    ),
+    Feature(
+        zscale,
+        keeps="faint light near the sky, as an astronomer's display shows it",
+        loses="the flux and the level of the noise; the galaxy, and most of a bright arc, are cut off",
+        flux=0.0,
+        per_image="the flux, and whatever is much brighter than the sky",
+    ),
+    Feature(
+        clahe,
+        keeps="local contrast: edges, arcs on a bright galaxy",
+        loses="flux, every ratio of brightness, and the order of brightness between distant places",
+        flux=0.0,
+        differentiable="pixels are counted in bins: it jumps where one changes its bin",
+        per_image="flux and every ratio of brightness: a grey level means another brightness in each place",
+    ),
+    Feature(
+        noise_map,
+        keeps="how uncertain each pixel is",
+        loses="what lies below the sky's mean, and every sign",
+    ),
+    Feature(
+        signal_to_noise,
+        keeps="everything, in units of each pixel's own noise",
+        loses="nothing: it grows wherever the image does",
+        flux=0.0,
+    ),
+    Feature(starlet, keeps="structure of one size", loses="every other size, and the mean"),
+    Feature(
+        starlet_significance,
+        keeps="structure of one size, in units of what noise there is at that size",
+        loses="every other size, and the mean",
+        flux=0.0,
     ),
     Feature(radial_residual, keeps="arcs and clumps", loses="whatever is round: the galaxy, and a complete ring"),
     Feature(
@@ -125,6 +181,13 @@ VECTORS = table(
         flux=0.0,
     ),
     Feature(multipoles, keeps="strength of each order of symmetry", loses="directions", turns=INVARIANT),
+    Feature(
+        scattering,
+        keeps="how much structure each scale has, and how much each coarser scale varies it",
+        loses="where anything is, its direction and its sign",
+        turns=INVARIANT,
+        compiles="torch has no code for complex numbers to generate: it warns, and runs them as they are",
+    ),
     *found("VECTORS"),
 )
 

@@ -12,6 +12,7 @@ from features.geometry.annuli import (
     whole_annuli,
 )
 from features.geometry.frame import angle, offsets, radius
+from features.geometry.sky import border_rms, starlet_rms
 
 __all__ = [
     "angle",
@@ -19,11 +20,13 @@ __all__ = [
     "annulus_areas",
     "annulus_means",
     "between_annuli",
+    "border_rms",
     "in_annuli",
     "in_whole_annuli",
     "offsets",
     "places_within",
     "radius",
     "ring_means",
+    "starlet_rms",
     "whole_annuli",
 ]

@@ -16,7 +16,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from features.ring import lens_light, mirror
-from features.ring.unwrap import ANGLES, QUIET, binning, coarse, radii, smooth, unwrap
+from features.ring.unwrap import QUIET, binning, coarse, smooth, unwrap
 
 COLUMNS = ["einstein_radius", "einstein_radius_error", "einstein_radius_found"]
 SMALLEST = 24  # pixels a side
