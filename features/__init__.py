@@ -13,7 +13,8 @@ from jaxtyping import Float
 from torch import Tensor
 
 from features.feature import INVARIANT, OBSERVATION, Feature
-from features.fourier import log_power, multipoles
+from features.fourier import band_pass, coordinates, log_power, multipoles, phase, power_spectrum
+from features.polar import log_polar, polar
 from features.radial import radial_profile, radial_residual
 from features.ring.ridge import ring
 from features.stretch import intensity, pixels
@@ -42,10 +43,44 @@ MAPS = table(
         loses="phase, and with it every position",
         flux=0.0,
     ),
+    Feature(
+        phase,
+        keeps="where the crests of every wave above the noise lie, and with them every position",
+        loses="how strong the waves are; sines or cosines",
+        flux=0.0,
+    ),
+    Feature(band_pass, keeps="structure of a range of sizes", loses="what is larger or smaller, and the mean"),
+    Feature(
+        coordinates,
+        keeps="where a pixel is in its frame",
+        loses="the image: it is the same for all",
+        turns="belongs to the frame, not to the image: the radius has the frame's symmetries, the others have not",
+        flux=0.0,
+        differentiable="it does not depend on the image",
+    ),
+    Feature(
+        polar,
+        keeps="everything within the circle that the frame holds whole, rings as rows",
+        loses="the frame's corners, and fine detail far out",
+        turns="an image that turns by a quarter rolls its map by a quarter of its columns",
+    ),
+    Feature(
+        log_polar,
+        keeps="the same, sizes as shifts",
+        loses="the innermost pixel, the frame's corners, and fine detail far out",
+        turns="an image that turns by a quarter rolls its map by a quarter of its columns",
+    ),
 )
 VECTORS = table(
     Feature(radial_profile, keeps="the round part", loses="whatever depends on angle", turns=INVARIANT),
     Feature(multipoles, keeps="strength of each order of symmetry", loses="directions", turns=INVARIANT),
+    Feature(
+        power_spectrum,
+        keeps="how much structure there is at each scale",
+        loses="directions, phases and with them every position",
+        turns=INVARIANT,
+        flux=0.0,
+    ),
 )
 
 

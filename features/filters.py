@@ -28,3 +28,11 @@ def separable(
     reach = len(vertical) // 2
     padded = pad(images[:, None], (reach, reach, reach, reach), mode="reflect")
     return conv2d(conv2d(padded, vertical[None, None, :, None]), horizontal[None, None, None, :])[:, 0]
+
+
+def plain(images: Tensor) -> bool:
+    """Whether NumPy and compiled code may take the images: on the CPU, without a gradient, and not being traced."""
+    if torch.compiler.is_compiling():
+        return False
+    traced = torch._C._functorch.is_functorch_wrapped_tensor(images)
+    return images.device.type == "cpu" and not images.requires_grad and not traced

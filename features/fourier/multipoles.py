@@ -107,5 +107,3 @@ def _quarter(rings: Tensor) -> tuple[Tensor, Tensor]:
     """The annuli of the folded pixels, and how many pixels of the whole frame each has."""
     height, width = rings.shape
     return rings[height // 2 :, width // 2 :], rings.flatten().bincount()
-
-

@@ -9,12 +9,14 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from features.fourier.transform import frequencies, transform, white
+from features.fourier.transform import hann, transform, white
 from features.geometry import annulus, annulus_means
 from features.geometry.constant import constant
-from features.geometry.folds import half_weights, unfold
+from features.geometry.folds import unfold
 
 NYQUIST = 0.5  # cycles per pixel
+AT_ONCE = 16  # images whose transforms stay in a processor's cache
+LIKE = torch.empty(0, dtype=torch.float64)
 
 
 def log_power(images: Float[Tensor, "n h w"], *, sky_rms: float) -> Float[Tensor, "n h w"]:
@@ -65,17 +67,30 @@ def power_spectrum(
     if of == "residual":
         rings = constant(_thin, height, width, like=images)
         images = images - annulus_means(images, rings)[:, rings]
-    total = torch.stack(transform(images, white(height, width, sky_rms))).square().sum(dim=0)
-    power = total.flatten(1) @ constant(_annuli, height, width, bins, like=images)
+    window = constant(_window, height, width, like=images) / white(height, width, sky_rms)
+    weights = constant(_annuli, height, width, bins, like=images)
+    blocks = images.split(AT_ONCE) if images.device.type == "cpu" else [images]
+    power = torch.cat([_parts(block * window).square() @ weights for block in blocks])
     return torch.log10(1 + power) if log else power, [f"power_spectrum_{i}" for i in range(bins)]
 
 
+def _parts(images: Float[Tensor, "n h w"]) -> Float[Tensor, "n q"]:
+    """Real and imaginary parts of the half of the discrete Fourier transform that the other half repeats."""
+    return torch.view_as_real(torch.fft.rfft2(images)).flatten(1)
+
+
+def _window(height: int, width: int) -> Float[Tensor, "h w"]:
+    return torch.outer(hann(height, LIKE), hann(width, LIKE))
+
+
 def _annuli(height: int, width: int, bins: int) -> Float[Tensor, "q k"]:
-    """Weights that take cc^2 + ss^2 + cs^2 + sc^2, half the power at (f_y, f_x) and (f_y, -f_x), to means."""
-    f = torch.hypot(frequencies(height)[:, None], frequencies(width)).flatten()
-    inside = (f / NYQUIST * bins).floor()[:, None] == torch.arange(bins)
-    weights = torch.outer(half_weights(height), half_weights(width)).flatten()[:, None] * inside
-    return weights / weights.sum(dim=0)
+    """Weights that take the squares of `_parts` to means over annuli of frequency."""
+    rows, columns = torch.fft.fftfreq(height, dtype=torch.float64), torch.fft.rfftfreq(width, dtype=torch.float64)
+    f = torch.hypot(rows[:, None], columns)
+    repeated = (columns > 0) & (columns < NYQUIST)  # at -f, which is not among them
+    inside = (f / NYQUIST * bins).floor()[:, :, None] == torch.arange(bins)
+    weights = torch.where(repeated, 2.0, 1.0).double()[:, None] * inside
+    return (weights / weights.sum(dim=(0, 1))).flatten(0, 1).repeat_interleave(2, dim=0)
 
 
 def _thin(height: int, width: int) -> Tensor:

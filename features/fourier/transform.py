@@ -59,4 +59,3 @@ def _waves(length: int) -> Float[Tensor, "2 half half"]:
     turns = 2 * torch.pi * frequencies(length)[:, None] * half_offsets(length)
     window = hann(length, turns)[length // 2 :] * half_weights(length)
     return torch.stack([turns.cos(), turns.sin()]) * window
-
