@@ -68,4 +68,4 @@ def read(
         for k in range(0, len(first), POINTS):
             end = min(k + POINTS, len(first))
             sums(mixed, first[k:end], weights[k:end], width, tile)
-            interleave(tile[: end - k].T, made[start:stop, k:end].T)
+            interleave(tile[: end - k, : stop - start].T, made[start:stop, k:end].T)

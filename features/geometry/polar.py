@@ -42,9 +42,12 @@ def sampling(radii: Numbers, angles: Numbers, like: Tensor) -> tuple[Float[Tenso
 def _around(
     y: Float[Tensor, "*n r a"], x: Float[Tensor, "*n r a"], height: int, width: int
 ) -> tuple[Int[Tensor, "*n r a"], Float[Tensor, "*n r a"], Float[Tensor, "*n r a"]]:
-    """The pixel above and left of each point, by its number in the frame, and how far below and right of it one is."""
+    """The pixel above and left of each point, by its number in the frame, and how far below and right of it one is.
+
+    A point that is nowhere (NaN, as the centre of a ring that was not found) gets NaN distances, and a valid pixel.
+    """
     y, x = y.clamp(0, height - 1), x.clamp(0, width - 1)
-    top, left = y.detach().floor().clamp(max=height - 2), x.detach().floor().clamp(max=width - 2)
+    top, left = (at.detach().nan_to_num().floor().clamp(max=length - 2) for at, length in ((y, height), (x, width)))
     return (top * width + left).long(), y - top, x - left
 
 

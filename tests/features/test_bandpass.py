@@ -1,6 +1,7 @@
 """Band-pass maps: scipy's cosine transform, waves inside and outside, and bands that add up to the image."""
 
 import math
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -35,8 +36,8 @@ def test_bands_that_share_edges_add_up_to_the_image(
 ) -> None:
     """The last reaches beyond the highest frequency of a frame, 1 / sqrt 2, softness and all."""
     images = torch.from_numpy(generator.normal(3, 1, (2, *frame)))
-    edges = [0, 0.04, 0.11, 0.3, 10]
-    bands = [band_pass(images, low, high, softness) for low, high in zip(edges, edges[1:], strict=False)]
+    edges = [0.0, 0.04, 0.11, 0.3, 10.0]
+    bands = [band_pass(images, low, high, softness) for low, high in pairwise(edges)]
     torch.testing.assert_close(sum(bands), images, rtol=0, atol=1e-12)
 
 
@@ -52,7 +53,7 @@ def test_a_wave_is_passed_inside_the_band_and_nowhere_else(frequency: float, pas
 def test_an_edge_passes_half() -> None:
     """A cosine of the transform itself, at exactly 0.125 cycles per pixel."""
     wave = torch.cos(torch.pi * 16 * (torch.arange(64) + 0.5) / 64).double().expand(1, 64, 64)
-    torch.testing.assert_close(band_pass(wave, 0, 0.125), 0.5 * wave, rtol=0, atol=1e-12)
+    torch.testing.assert_close(band_pass(wave, 0.0, 0.125), 0.5 * wave, rtol=0, atol=1e-12)
     torch.testing.assert_close(band_pass(wave, 0.125, 0.3), 0.5 * wave, rtol=0, atol=1e-12)
 
 

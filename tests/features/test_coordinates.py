@@ -25,7 +25,7 @@ def test_are_those_of_the_frame(frame: tuple[int, int]) -> None:
         "wave_cosine": np.cos(2 * np.pi * (3 * x - 1.5 * y)),
         "wave_sine": np.sin(2 * np.pi * (3 * x - 1.5 * y)),
     }.items():
-        channel = coordinates(images, component, order=2, wave=[3, -1.5])
+        channel = coordinates(images, component, order=2.0, wave=[3.0, -1.5])
         np.testing.assert_allclose(channel, np.stack([expected] * 2), atol=1e-12, err_msg=component)
 
 
@@ -42,7 +42,7 @@ def test_a_channel_may_be_written_to() -> None:
     [
         ({"component": "azimuth"}, "^component: no coordinate 'azimuth'; there are radius, radial_cosine"),
         ({"component": "sine", "order": 1.5}, "^order: 1.5 does not close around the centre"),
-        ({"component": "cosine", "order": 0}, "^order: 0 does not close"),
+        ({"component": "cosine", "order": 0.0}, "^order: 0 does not close"),
         ({"wave": [1.0]}, "^wave: 1 numbers; it must be cycles per half frame in x and in y"),
     ],
 )

@@ -154,10 +154,10 @@ def test_a_power_spectrum_is_the_mean_of_numpys_transform(
 
 @every_frame
 def test_an_empty_sky_has_power_one_at_every_frequency(frame: tuple[int, int], generator: np.random.Generator) -> None:
-    """To 5 % in the mean of 400 skies: the lowest bin is some ten frequencies, hence 60 independent of 4000."""
+    """To 10 %: of the lowest bin the window leaves two independent waves, 800 in 400 skies, which scatter by 3.5 %."""
     sky = torch.from_numpy(generator.normal(0, SKY_RMS, (400, *frame)))
     power = power_spectrum(sky, log=False, sky_rms=SKY_RMS)[0].mean(dim=0)
-    torch.testing.assert_close(power, torch.ones_like(power), rtol=0, atol=0.05)
+    torch.testing.assert_close(power, torch.ones_like(power), rtol=0, atol=0.1)
 
 
 def test_the_residual_has_no_power_where_the_galaxy_had_it(generator: np.random.Generator) -> None:
@@ -186,5 +186,5 @@ def test_a_spectrum_that_the_frame_has_no_room_for_is_refused(bins: int, of: str
 
 
 def test_an_unknown_component_of_the_phase_is_refused() -> None:
-    with pytest.raises(ValueError, match="^component: no 'tangent' of the phase; there are cosine, sine"):
+    with pytest.raises(ValueError, match=r"^component: no 'tangent' of the phase; there are cosine, sine"):
         phase(torch.zeros(1, 48, 48), "tangent", sky_rms=1.0)

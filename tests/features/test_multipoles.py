@@ -102,7 +102,7 @@ def test_phases_tell_the_direction(generator: np.random.Generator) -> None:
 
 
 @pytest.mark.parametrize(
-    ("frame", "orders", "width", "few"), [((48, 48), 4, 1.0, 4), ((47, 47), 1, 1.0, 1), ((48, 48), 13, 3.0, 24)]
+    ("frame", "orders", "width", "few"), [((48, 48), 4, 1.0, 4), ((47, 47), 1, 1.0, 1), ((48, 48), 17, 3.0, 32)]
 )
 def test_more_orders_than_pixels_can_tell_apart_are_refused(
     frame: tuple[int, int], orders: int, width: float, few: int

@@ -62,7 +62,9 @@ def test_agrees_with_scikit_image_at_its_own_points(generator: np.random.Generat
     """`warp_polar` has angles down, and starts at radius 0 and angle 0."""
     image = generator.normal(0, 1, (64, 64))
     expected = warp_polar(image, radius=30, output_shape=(128, 40), center=(31.5, 31.5)).T
-    ours = unwrap(torch.from_numpy(image)[None], np.arange(40) * 0.75, np.arange(128) * (2 * np.pi / 128))[0]
+    ours = unwrap(
+        torch.from_numpy(image)[None], [0.75 * i for i in range(40)], [2 * np.pi * j / 128 for j in range(128)]
+    )[0]
     np.testing.assert_allclose(ours, expected, atol=1e-9)
 
 
@@ -110,12 +112,20 @@ def test_every_route_reads_the_same(name: str, generator: np.random.Generator) -
 def test_every_image_may_have_a_centre_of_its_own(generator: np.random.Generator) -> None:
     images = torch.from_numpy(generator.normal(0, 1, (3, 48, 40)))
     centre = torch.tensor([[23.5, 19.5], [20.0, 22.3], [30.1, 10.7]], dtype=torch.float64)
-    r, phi = [1.0, 4.5, 9.0], np.linspace(0, 6, 11)
+    r, phi = [1.0, 4.5, 9.0], np.linspace(0, 6, 11).tolist()
     made = unwrap(images, r, phi, centre)
     for image, (y, x), ours in zip(images.numpy(), centre.numpy(), made.numpy(), strict=True):
         at = [y + np.outer(r, np.sin(phi)), x + np.outer(r, np.cos(phi))]
         np.testing.assert_allclose(ours, map_coordinates(image, at, order=1, mode="nearest"), atol=1e-12)
     torch.testing.assert_close(made[0], unwrap(images, r, phi)[0])
+
+
+def test_an_image_without_a_centre_is_nan_and_the_others_are_not(generator: np.random.Generator) -> None:
+    images = torch.from_numpy(generator.normal(0, 1, (2, 16, 16)))
+    made = unwrap(images, [1.0, 2.0], [0.3, 2.0], torch.tensor([[torch.nan, 8.0], [7.5, 7.5]], dtype=torch.float64))
+    assert made[0].isnan().all()
+    torch.testing.assert_close(made[1], unwrap(images, [1.0, 2.0], [0.3, 2.0])[1])
+    assert unwrap(images, [torch.nan], [0.3]).isnan().all()
 
 
 def test_a_centre_has_a_derivative(generator: np.random.Generator) -> None:
@@ -141,5 +151,5 @@ def test_an_innermost_radius_that_does_not_suit_the_frame_is_refused(inner: floa
 
 
 def test_a_frame_of_one_pixel_is_refused() -> None:
-    with pytest.raises(ValueError, match="^images: a frame of 1 x 48 pixels"):
+    with pytest.raises(ValueError, match=r"^images: a frame of 1 x 48 pixels"):
         polar(torch.zeros(1, 1, 48))
