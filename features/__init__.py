@@ -73,7 +73,13 @@ MAPS = table(
 )
 VECTORS = table(
     Feature(radial_profile, keeps="the round part", loses="whatever depends on angle", turns=INVARIANT),
-    Feature(multipoles, keeps="strength of each order of symmetry", loses="directions", turns=INVARIANT),
+    Feature(
+        multipoles,
+        keeps="strength of each order of symmetry",
+        loses="directions",
+        turns=INVARIANT,
+        compiles="how many annuli there are is found by sorting",
+    ),
     Feature(
         power_spectrum,
         keeps="how much structure there is at each scale",

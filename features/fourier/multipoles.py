@@ -41,7 +41,6 @@ def _names(orders: int, inside: int, part: str) -> list[str]:
     return [f"multipole_{order}_{ring}{part}" for order in range(1, orders + 1) for ring in range(inside)]
 
 
-@torch.compiler.assume_constant_result
 @lru_cache
 def _whole(height: int, width: int, orders: int, thickness: float) -> int:
     """How many annuli there are; raises unless each has two pixels for every order."""

@@ -65,7 +65,7 @@ def power_spectrum(
         room = f"a frame of {min(height, width)} pixels has room for {min(height, width) // 2}"
         raise ValueError(f"bins: {bins} annuli of frequency; {room}, and 1 is the least")
     if of == "residual":
-        rings = constant(_thin, height, width, like=images)
+        rings = annulus(height, width, 1.0, images)
         images = images - annulus_means(images, rings)[:, rings]
     window = constant(_window, height, width, like=images) / white(height, width, sky_rms)
     weights = constant(_annuli, height, width, bins, like=images)
@@ -91,7 +91,3 @@ def _annuli(height: int, width: int, bins: int) -> Float[Tensor, "q k"]:
     inside = (f / NYQUIST * bins).floor()[:, :, None] == torch.arange(bins)
     weights = torch.where(repeated, 2.0, 1.0).double()[:, None] * inside
     return (weights / weights.sum(dim=(0, 1))).flatten(0, 1).repeat_interleave(2, dim=0)
-
-
-def _thin(height: int, width: int) -> Tensor:
-    return annulus(height, width, 1.0, torch.empty(0))

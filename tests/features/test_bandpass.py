@@ -52,7 +52,7 @@ def test_a_wave_is_passed_inside_the_band_and_nowhere_else(frequency: float, pas
 
 def test_an_edge_passes_half() -> None:
     """A cosine of the transform itself, at exactly 0.125 cycles per pixel."""
-    wave = torch.cos(torch.pi * 16 * (torch.arange(64) + 0.5) / 64).double().expand(1, 64, 64)
+    wave = torch.cos(torch.pi * 16 * (torch.arange(64, dtype=torch.float64) + 0.5) / 64).expand(1, 64, 64)
     torch.testing.assert_close(band_pass(wave, 0.0, 0.125), 0.5 * wave, rtol=0, atol=1e-12)
     torch.testing.assert_close(band_pass(wave, 0.125, 0.3), 0.5 * wave, rtol=0, atol=1e-12)
 
