@@ -48,7 +48,7 @@ def allowed(path: Path, name: str) -> bool:
         return target in {"pipeline", "features", "models"} and not stage_to_stage
     if target != room:
         return False
-    if room == "features" and inner[0] not in {"__init__", "contract"}:
+    if room == "features" and inner[0] not in {"__init__", "contract", "table"}:
         return rest[0] in {"geometry", "filters", "feature", inner[0]}
     if room == "models" and inner[0] in BACKBONES:
         return rest[:1] in (["blocks"], ["timm_cpu"])

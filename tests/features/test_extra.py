@@ -10,6 +10,7 @@ import features
 from features import extra
 from features.extra import found
 from features.feature import Feature
+from features.table import table
 from tests.conftest import ROOT
 
 PAGE = (ROOT / "docs" / "features.md").read_text()
@@ -54,7 +55,7 @@ def test_two_features_of_one_name_are_refused() -> None:
     def pixels() -> None: ...
 
     with pytest.raises(ValueError, match=r"test_extra\.py: there is a feature 'pixels' already"):
-        features.table(*features.MAPS.values(), Feature(pixels, keeps="", loses=""))
+        table(*features.MAPS.values(), Feature(pixels, keeps="", loses=""))
 
 
 def test_the_example_of_the_documentation_is_short() -> None:

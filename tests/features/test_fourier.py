@@ -1,16 +1,17 @@
-"""Fourier features: spectra in units of the sky's, and modes of known amplitude."""
+"""Spectra: in units of the sky's, against the sums that define them, NumPy's transform and waves of known phase."""
 
 import math
+from collections.abc import Callable
 
 import numpy as np
 import pytest
 import torch
 from scipy.signal.windows import hann as scipy_hann
 from scipy.stats import expon
-from torch import Tensor
 
-from features.fourier import hann, log_power, multipoles
-from features.geometry import angle, radius
+from features.fourier import hann, log_power, phase, power_spectrum
+from features.geometry import offsets, radius
+from features.radial import radial_residual
 
 LIKE = torch.empty(0, dtype=torch.float64)
 FRAMES = [(48, 48), (47, 47), (40, 47)]
@@ -91,57 +92,99 @@ def test_a_point_source_is_flat_wherever_it_is(
     assert (value - math.log10(1 + 100**2 / white)).abs().max() < 0.05
 
 
-def by_order(image: Tensor, width: float = 3.0) -> Tensor:
-    """Multipoles of one image as (m, r), m = 1 ... 4."""
-    return multipoles(image[None], 4, width)[0].reshape(4, -1)
+@every_frame
+@pytest.mark.parametrize(("component", "part"), [("cosine", np.real), ("sine", np.imag)])
+def test_a_phase_is_that_of_the_transform_about_the_centre(
+    frame: tuple[int, int],
+    component: str,
+    part: Callable[..., np.ndarray],
+    window: np.ndarray,
+    generator: np.random.Generator,
+) -> None:
+    image = generator.normal(0, 2, frame)
+    about = [np.arange(length) - (length - 1) / 2 for length in frame]
+    rows, columns = (
+        np.exp(-2j * np.pi * np.outer(frequencies(length), x)) for length, x in zip(frame, about, strict=True)
+    )
+    wave = rows @ (image * window) @ columns.T
+    expected = part(wave) / np.sqrt(np.abs(wave) ** 2 + SKY_RMS**2 * (window**2).sum())
+    ours = phase(torch.from_numpy(image)[None], component, sky_rms=SKY_RMS)[0]
+    np.testing.assert_allclose(ours, expected, atol=1e-9)
 
 
-@pytest.mark.parametrize("size", [64, 65])
-@pytest.mark.parametrize("order", [1, 2, 3, 4])
-@pytest.mark.parametrize("direction", [0.0, 0.7, 2.0])
-def test_a_mode_of_known_amplitude_is_found_and_no_other(size: int, order: int, direction: float) -> None:
-    """To 0.08 of the mean from the third annulus on: further in, too few pixels stand for the circle."""
-    r, phi = radius(size, size, LIKE), angle(size, size, LIKE)
-    image = (1 + 0.6 * torch.cos(order * (phi - direction))) / (1 + (r / 10) ** 2)
-    values = by_order(image)
-    edges = 3.0 * torch.arange(values.shape[1] + 1, dtype=torch.float64)
-    mean = 100 * torch.log1p((edges / 10) ** 2).diff() / (edges**2).diff()  # of 1 / (1 + (r / 10)^2) over an annulus
-    expected = torch.zeros_like(values)
-    expected[order - 1] = 0.6
-    torch.testing.assert_close((values / mean)[:, 2:], expected[:, 2:], rtol=0, atol=0.08)
+@pytest.mark.parametrize("size", [48, 47])
+def test_the_phase_of_a_shifted_point_is_its_shift(size: int) -> None:
+    """A point at (2, -3) from the centre has phase -2 pi (2 f_y - 3 f_x), wherever it is far above the sky."""
+    y, x = offsets(size, size, LIKE)
+    row, column = size // 2 + 2, size // 2 - 3
+    point = torch.zeros(1, size, size, dtype=torch.float64)
+    point[0, row, column] = 1e6
+    f = torch.from_numpy(frequencies(size))
+    turns = 2 * torch.pi * (f[:, None] * y[row] + f * x[0, column])
+    values = {name: phase(point, name, sky_rms=SKY_RMS)[0] for name in ("cosine", "sine")}
+    torch.testing.assert_close(values["cosine"], turns.cos(), rtol=0, atol=1e-6)
+    torch.testing.assert_close(values["sine"], -turns.sin(), rtol=0, atol=1e-6)
 
 
-@pytest.mark.parametrize("size", [64, 65])
-def test_a_flat_image_has_no_modes(size: int) -> None:
-    assert by_order(torch.ones(size, size, dtype=torch.float64)).max() < 1e-9
+def test_an_empty_sky_has_almost_no_phase_and_a_bright_image_has_one(generator: np.random.Generator) -> None:
+    noise = torch.from_numpy(generator.normal(0, 1, (1, 48, 48)))
+    both = [
+        sum(phase(x, name, sky_rms=1.0).square() for name in ("cosine", "sine")) for x in (1e-3 * noise, 1e4 * noise)
+    ]
+    assert both[0].max() < 1e-4
+    assert both[1].median() > 0.9999
 
 
 @every_frame
-@pytest.mark.parametrize("width", [3.0, 1.0, 0.5])
-def test_modes_are_those_inside_the_frame(frame: tuple[int, int], width: float) -> None:
-    """An annulus that the frame cuts would show the frame's own four corners."""
-    r, edge = radius(*frame, LIKE), min(frame) / 2
-    corners, inside = (r > edge).double(), ((r < edge) & (r >= edge - 1.5 * width)).double()
-    assert (by_order(corners, width) == 0).all()
-    assert by_order(inside * torch.cos(angle(*frame, LIKE)), width)[0, -1] > 0
+@pytest.mark.parametrize("bins", [1, 7, 20])
+def test_a_power_spectrum_is_the_mean_of_numpys_transform(
+    frame: tuple[int, int], bins: int, window: np.ndarray, generator: np.random.Generator
+) -> None:
+    image = generator.normal(0, 2, frame)
+    power = np.abs(np.fft.fft2(image * window)) ** 2 / (SKY_RMS**2 * (window**2).sum())
+    f = np.hypot(np.fft.fftfreq(frame[0])[:, None], np.fft.fftfreq(frame[1]))
+    number = np.floor(f / 0.5 * bins).astype(int).ravel()
+    expected = (np.bincount(number, power.ravel()) / np.bincount(number))[:bins]
+    values, names = power_spectrum(torch.from_numpy(image)[None], bins, log=False, sky_rms=SKY_RMS)
+    np.testing.assert_allclose(values[0], expected, rtol=1e-10)
+    assert names == [f"power_spectrum_{i}" for i in range(bins)]
+    logarithm, _ = power_spectrum(torch.from_numpy(image)[None], bins, sky_rms=SKY_RMS)
+    np.testing.assert_allclose(logarithm[0], np.log10(1 + expected), rtol=1e-10)
 
 
-def test_columns_run_over_annuli_then_over_modes() -> None:
-    phi = angle(48, 48, LIKE)
-    values, names = multipoles(torch.cos(3 * phi)[None], orders=3, width=6.0)
-    assert names == [f"multipole_{order}_{i}" for order in (1, 2, 3) for i in range(4)]
-    assert set(np.array(names)[values[0].numpy() > 0.5]) >= {f"multipole_3_{i}" for i in (1, 2, 3)}
-    assert (values[0, : 2 * 4] < 0.1).all()
+@every_frame
+def test_an_empty_sky_has_power_one_at_every_frequency(frame: tuple[int, int], generator: np.random.Generator) -> None:
+    """To 10 %: of the lowest bin the window leaves two independent waves, 800 in 400 skies, which scatter by 3.5 %."""
+    sky = torch.from_numpy(generator.normal(0, SKY_RMS, (400, *frame)))
+    power = power_spectrum(sky, log=False, sky_rms=SKY_RMS)[0].mean(dim=0)
+    torch.testing.assert_close(power, torch.ones_like(power), rtol=0, atol=0.1)
 
 
-def test_an_annulus_wider_than_the_frame_holds_all_of_it() -> None:
-    wave = torch.cos(2 * angle(48, 40, LIKE)) * (radius(48, 40, LIKE) < 20)
-    values = by_order(wave, width=100.0)
-    assert values.shape == (4, 1)
-    assert values[1].item() == pytest.approx(math.pi * 20**2 / (48 * 40), rel=0.01)
+def test_the_residual_has_no_power_where_the_galaxy_had_it(generator: np.random.Generator) -> None:
+    r = radius(64, 64, LIKE)
+    clump = torch.exp(-((r.roll((9, 4), (0, 1))) ** 2) / 4)
+    galaxy = 100 * torch.exp(-r.floor() / 6)
+    (image, residual), (alone, _) = (
+        [power_spectrum(x[None], of=of, sky_rms=SKY_RMS)[0] for of in ("image", "residual")]
+        for x in (galaxy + clump, radial_residual(clump[None])[0])
+    )
+    torch.testing.assert_close(residual, alone)
+    assert image[0, 0] > residual[0, 0] + 2
 
 
-@pytest.mark.parametrize("orders", [0, -1])
-def test_no_mode_is_refused(orders: int) -> None:
-    with pytest.raises(ValueError, match=f"^orders: {orders} leaves no mode"):
-        multipoles(torch.zeros(1, 48, 48), orders)
+@pytest.mark.parametrize(
+    ("bins", "of", "message"),
+    [
+        (0, "image", "^bins: 0 annuli of frequency; a frame of 40 pixels has room for 20"),
+        (21, "image", "^bins: 21 annuli"),
+        (8, "model", "^of: no spectrum of 'model'; there are image, residual"),
+    ],
+)
+def test_a_spectrum_that_the_frame_has_no_room_for_is_refused(bins: int, of: str, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        power_spectrum(torch.zeros(1, 40, 48), bins, of, sky_rms=1.0)
+
+
+def test_an_unknown_component_of_the_phase_is_refused() -> None:
+    with pytest.raises(ValueError, match=r"^component: no 'tangent' of the phase; there are cosine, sine"):
+        phase(torch.zeros(1, 48, 48), "tangent", sky_rms=1.0)
