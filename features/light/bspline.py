@@ -6,9 +6,10 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from features.geometry import light_centre, offsets, radial_quantile
+from features.geometry import light_centre, offsets
 from features.light.multipole import assembled, basis, design, even_orders, pairs
-from features.light.robust import Map, fit
+from features.light.robust import fit
+from features.light.weights import Map
 
 RIDGE = 1e-9  # of the diagonal of the normal equations: settles what no pixel does
 CHUNK = 8  # images at a time, of those with a design of their own
@@ -18,7 +19,7 @@ Solve = Callable[[Map], Map]
 
 def minus_bspline(
     images: Float[Tensor, "n h w"],
-    spacing: float = 0.5,
+    spacing: float = 0.7,
     orders: Sequence[int] = (0, 2, 4),
     centre: str = "frame",
 ) -> Float[Tensor, "n h w"]:
@@ -36,10 +37,10 @@ def minus_bspline(
         raise ValueError(f"centre: no centre {centre!r}; there are frame, light")
     doubled, known = images.double(), even_orders(orders)
     if centre == "frame":
-        model = fit(doubled, radial_quantile(doubled), at_frame(doubled, spacing, known))
+        model = fit(doubled, at_frame(doubled, spacing, known))
     else:
         parts = doubled.split(CHUNK)
-        model = torch.cat([fit(part, radial_quantile(part), at_light(part, spacing, known)) for part in parts])
+        model = torch.cat([fit(part, at_light(part, spacing, known)) for part in parts])
     return (doubled - model).to(images.dtype)
 
 

@@ -6,17 +6,18 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from features.geometry import light_centre, offsets, radial_quantile
+from features.geometry import light_centre, offsets
 from features.light.nnls import nnls
 from features.light.robust import fit
 
 NARROWEST = 0.5  # pixels
-FLATTENING = (0.0, 0.8, 1.25)  # of the ladder's Gaussians, beside that of the galaxy's own moments
-REACH = 4.0  # pixels: the window of the moments
+FLATTENING = (0.0, 1.0, 2.0)  # of the ladder's Gaussians, beside that of the galaxy's own moments
+REACH = 6.0  # pixels: the window of the moments
+CHUNK = 2  # images
 
 
 def minus_gaussians(
-    images: Float[Tensor, "n h w"], ratio: float = 1.8, centre: str = "light"
+    images: Float[Tensor, "n h w"], ratio: float = 1.6, centre: str = "light"
 ) -> Float[Tensor, "n h w"]:
     """Image minus the galaxy as Gaussians of no negative amplitude (Cappellari 2002, MNRAS 333, 400; linear here).
 
@@ -34,12 +35,23 @@ def minus_gaussians(
     free: list[Bool[Tensor, "n k"] | None] = [None]  # the last round's, to begin with
 
     def solve(weights: Float[Tensor, "n h w"]) -> Float[Tensor, "n h w"]:
-        weighted = columns * weights.flatten(1)[:, None]
-        gram = weighted @ columns.mT
-        amplitudes, free[0] = nnls(gram, (weighted @ doubled.flatten(1)[:, :, None])[:, :, 0], among=free[0])
+        gram, moment = equations(columns, doubled.flatten(1), weights.flatten(1))
+        amplitudes, free[0] = nnls(gram, moment, free[0])
         return (amplitudes[:, None] @ columns)[:, 0].view_as(doubled)
 
-    return (doubled - fit(doubled, radial_quantile(doubled), solve)).to(images.dtype)
+    return (doubled - fit(doubled, solve)).to(images.dtype)
+
+
+def equations(
+    columns: Float[Tensor, "n k p"], images: Float[Tensor, "n p"], weights: Float[Tensor, "n p"]
+) -> tuple[Float[Tensor, "n k k"], Float[Tensor, "n k"]]:
+    """Weighted normal equations, a few images at a time: the weighted columns of all would not stay in cache."""
+    parts = []
+    for some, image, weight in zip(*(part.split(CHUNK) for part in (columns, images, weights)), strict=True):
+        weighted = some * weight[:, None]
+        parts.append((weighted @ some.mT, (weighted @ image[:, :, None])[:, :, 0]))
+    grams, moments = zip(*parts, strict=True)
+    return torch.cat(grams), torch.cat(moments)
 
 
 def ladder(
