@@ -14,6 +14,9 @@ from torch import Tensor
 
 from features.feature import INVARIANT, OBSERVATION, Feature
 from features.fourier import log_power, multipoles
+from features.light.bspline import minus_bspline
+from features.light.gaussians import minus_gaussians
+from features.light.quantile import minus_quantile
 from features.radial import radial_profile, radial_residual
 from features.ring.ridge import ring
 from features.stretch import intensity, pixels
@@ -35,6 +38,21 @@ MAPS = table(
         flux="a stretch is not linear; log and arcsinh see only the ratio to the sky",
     ),
     Feature(radial_residual, keeps="arcs and clumps", loses="whatever is round: the galaxy, and a complete ring"),
+    Feature(
+        minus_quantile,
+        keeps="arcs, clumps and part of a ring",
+        loses="a round galaxy, the faintest level of a complete ring, the mean of the sky",
+    ),
+    Feature(
+        minus_gaussians,
+        keeps="arcs, clumps, rings, whatever the galaxy has off its centre",
+        loses="the galaxy as ellipses of one centre and position angle, and the faint wings of a ring",
+    ),
+    Feature(
+        minus_bspline,
+        keeps="arcs, clumps, most of a ring",
+        loses="the galaxy with its twists and boxes, and what of a ring is as wide as the galaxy's own changes",
+    ),
     Feature(ring, keeps="bright curves of one width", loses="signs, and faint extended light"),
     Feature(
         log_power,

@@ -11,7 +11,7 @@ from features.light.multipole import assembled, basis, design, even_orders, pair
 from features.light.robust import fit
 from features.light.weights import Map
 
-RIDGE = 1e-9  # of the diagonal of the normal equations: settles what no pixel does
+RIDGE = 1e-6  # of the diagonal of the normal equations: settles what no pixel does
 CHUNK = 8  # images at a time, of those with a design of their own
 
 Solve = Callable[[Map], Map]

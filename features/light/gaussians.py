@@ -13,6 +13,7 @@ from features.light.robust import fit
 NARROWEST = 0.5  # pixels
 FLATTENING = (0.0, 1.0, 2.0)  # of the ladder's Gaussians, beside that of the galaxy's own moments
 REACH = 6.0  # pixels: the window of the moments
+DARK = -100.0  # exponent: what is fainter is zero, as products of denormal numbers are slow
 CHUNK = 2  # images
 
 
@@ -49,9 +50,9 @@ def equations(
     parts = []
     for some, image, weight in zip(*(part.split(CHUNK) for part in (columns, images, weights)), strict=True):
         weighted = some * weight[:, None]
-        parts.append((weighted @ some.mT, (weighted @ image[:, :, None])[:, :, 0]))
-    grams, moments = zip(*parts, strict=True)
-    return torch.cat(grams), torch.cat(moments)
+        parts.append(weighted @ torch.cat([some, image[:, None]], dim=1).mT)
+    both = torch.cat(parts)
+    return both[:, :, :-1], both[:, :, -1]
 
 
 def ladder(
@@ -68,7 +69,8 @@ def ladder(
         flat = stretch / (1 + (stretch * plus) ** 2 + (stretch * cross) ** 2).sqrt()  # never as flat as a line
         p, c = flat * plus, flat * cross
         square = ((1 - p) * x**2 - 2 * c * x * y + (1 + p) * y**2) / (1 - p**2 - c**2).sqrt()
-        rows += [torch.exp(square.flatten(1) * (-0.5 / (NARROWEST * ratio**step) ** 2)) for step in range(steps + 1)]
+        falls = [square.flatten(1) * (-0.5 / (NARROWEST * ratio**step) ** 2) for step in range(steps + 1)]
+        rows += [torch.where(fall > DARK, torch.exp(fall), 0) for fall in falls]
     return torch.stack(rows, dim=1)
 
 
