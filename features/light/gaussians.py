@@ -82,18 +82,14 @@ def ellipticity(
     For a Gaussian galaxy the window's inverse square adds to the galaxy's (Bernstein & Jarvis 2002, AJ 123, 583).
     """
     light = images * torch.exp(-0.5 * (y**2 + x**2) / REACH**2)
-    total = light.sum(dim=(1, 2)).clamp_min(0) + 1e-200
+    total = light.sum(dim=(1, 2)).clamp_min(0.1 * light.abs().sum(dim=(1, 2))) + 1e-200
     xx, yy, xy = ((light * part).sum(dim=(1, 2)) / total for part in (x * x, y * y, x * y))
-    area = (xx * yy - xy**2).clamp_min(1e-200)
+    area = (xx * yy - xy**2).clamp_min(1e-3)
     # inverse of the moments, less the window's: (yy, xx, -xy) / area - 1 / REACH^2
     across, down, along = yy / area - REACH**-2, xx / area - REACH**-2, xy / area
-    trace = (across + down).clamp_min(1e-200)
-    return _bounded((down - across) / trace, 2 * along / trace)
-
-
-def _bounded(plus: Tensor, cross: Tensor) -> tuple[Tensor, Tensor]:
-    size = (plus**2 + cross**2).sqrt()
-    shrink = 0.9 / size.clamp_min(0.9)
+    trace = (across + down).clamp_min(0.1 * (across.abs() + down.abs())) + 1e-200
+    plus, cross = (down - across) / trace, 2 * along / trace
+    shrink = 0.9 / (plus**2 + cross**2).clamp_min(0.81).sqrt()
     return plus * shrink, cross * shrink
 
 

@@ -21,11 +21,11 @@ def reweighted(images: Map, model: Map, sky: Each, low: bool) -> tuple[Map, Each
     The variance is that of the pixels below the model; those count less that the model outshines.
     """
     residual, misfit = images - model, (MISFIT * model) ** 2
-    share = torch.where(residual < 0, 1.0, 0.0) / (1 + misfit / sky)
+    share = (residual < 0).to(sky.dtype) / (1 + misfit / sky)
     below = (share * residual**2).sum(dim=(1, 2), keepdim=True) / (share.sum(dim=(1, 2), keepdim=True) + NOTHING)
     sky = torch.maximum(below, LEAST * images.square().mean(dim=(1, 2), keepdim=True)) + NOTHING
     if low:
-        keep = torch.where(residual > 0, LOW, 1.0)
+        keep = 1 - (1 - LOW) * (residual > 0).to(sky.dtype)
     else:
         keep = kept(blurred(residual) / (BLURRED * sky + misfit).sqrt())
     return keep * sky / (sky + misfit), sky
