@@ -15,6 +15,9 @@ from torch import Tensor
 from features.feature import INVARIANT, OBSERVATION, Feature
 from features.fourier import log_power, multipoles
 from features.radial import radial_profile, radial_residual
+from features.ring.annulus import annulus_response
+from features.ring.einstein import einstein_radius
+from features.ring.mask import ring_mask
 from features.ring.ridge import ring
 from features.stretch import intensity, pixels
 
@@ -37,6 +40,14 @@ MAPS = table(
     Feature(radial_residual, keeps="arcs and clumps", loses="whatever is round: the galaxy, and a complete ring"),
     Feature(ring, keeps="bright curves of one width", loses="signs, and faint extended light"),
     Feature(
+        ring_mask,
+        keeps="what is near the Einstein ring",
+        loses="what is far from it: the galaxy's core, neighbours",
+        compiles="it looks for its radius in NumPy and by the place of a maximum",
+        differentiable="the place of a maximum has no derivative",
+        per_image="radius and centre are each image's own: rings of every size come out with a mask that fits",
+    ),
+    Feature(
         log_power,
         keeps="how much structure there is at each scale and direction",
         loses="phase, and with it every position",
@@ -45,6 +56,22 @@ MAPS = table(
 )
 VECTORS = table(
     Feature(radial_profile, keeps="the round part", loses="whatever depends on angle", turns=INVARIANT),
+    Feature(
+        annulus_response,
+        keeps="how much of a ring there is at each radius",
+        loses="angles, and light that changes slowly with radius",
+        turns=INVARIANT,
+    ),
+    Feature(
+        einstein_radius,
+        keeps="the radius of the ring, how well it is known, and whether there is one (else both are NaN)",
+        loses="everything else",
+        turns=INVARIANT,
+        flux=0.0,
+        scale=1.0,
+        compiles="it sorts in NumPy and looks for the place of a maximum",
+        differentiable="the place of a maximum has no derivative",
+    ),
     Feature(multipoles, keeps="strength of each order of symmetry", loses="directions", turns=INVARIANT),
 )
 
