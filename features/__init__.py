@@ -45,7 +45,6 @@ MAPS = table(
         loses="what is far from it: the galaxy's core, neighbours",
         compiles="it looks for its radius in NumPy and by the place of a maximum",
         differentiable="the place of a maximum has no derivative",
-        per_image="radius and centre are each image's own: rings of every size come out with a mask that fits",
     ),
     Feature(
         log_power,

@@ -53,8 +53,8 @@ def shape(images: Float[Tensor, "n h w"]) -> tuple[Float[Tensor, "n 2"], Float[T
 
 
 def falling(unwrapped: Float[Tensor, "n r a"]) -> Float[Tensor, "n r"]:
-    """A low quantile over angle that never rises outwards: a ring is not below it, nor are most arcs."""
-    return _sorted(unwrapped)[:, :, QUANTILE].mean(-1).cummin(dim=1).values
+    """A low quantile over angle that never rises outwards nor falls below zero: no ring is in it, nor most arcs."""
+    return _sorted(unwrapped)[:, :, QUANTILE].mean(-1).cummin(dim=1).values.clamp_min(0)
 
 
 def _sorted(unwrapped: Float[Tensor, "n r a"]) -> Float[Tensor, "n r a"]:
