@@ -22,17 +22,19 @@ COLUMNS = ["einstein_radius", "einstein_radius_error", "einstein_radius_found"]
 SMALLEST = 24  # pixels a side
 HOLLOW = 0.1  # compressed flux that a ring must have more than its inside
 EVIDENCE = {"covered": 30.0, "bright": -4.5, "constant": -15.0}  # of a ring around a galaxy's light: logistic
+CORE_LEAST, CORE_PSFS = 3.0, 1.5  # where a profile can be convex: pixels, widths of the PSF
 SECTORS = 8  # of opposite angles, left out one by one for the error
 WIDEN, FLOOR = 1.0, 0.03  # of the error: factor, and what is never known better [share of the radius]
 MOST_SIGNAL = 1e12  # sky rms: beyond it, squares would not fit
 
 
-class Reading(NamedTuple):
-    """What one way of reading the images finds; lengths in pixels of the coarse frame."""
+class Ring(NamedTuple):
+    """A ring in every image; lengths in pixels."""
 
     radius: Float[Tensor, " n"]
-    error: Float[Tensor, " n"]
-    found: Bool[Tensor, " n"]
+    error: Float[Tensor, " n"]  # about one standard deviation
+    centre: Float[Tensor, "n 2"]  # (x, y) from the middle of the frame
+    found: Bool[Tensor, " n"]  # else the rest means nothing
 
 
 def einstein_radius(
@@ -40,33 +42,45 @@ def einstein_radius(
 ) -> tuple[Float[Tensor, "n 3"], list[str]]:
     """Einstein radius [arcsec], its error (about one standard deviation) and 1 where there is a ring.
 
-    Where there is none, or an image is not finite, both are NaN and the last column is 0. An ellipse has the mean of
-    its radii, as if it were round. Everything else is lost.
+    Where there is none, or an image is not finite, the first two are NaN and the last is 0. An elliptical lens has the
+    mean of its radii, as if it were round. Everything else is lost.
     """
+    ring = located(images, sky_rms=sky_rms, pixel_scale=pixel_scale, psf_fwhm=psf_fwhm)
+    lengths = torch.stack([ring.radius, ring.error], dim=1) * pixel_scale
+    values = torch.where(ring.found[:, None], lengths, torch.nan)
+    return torch.cat([values, ring.found[:, None].to(images.dtype)], dim=1), list(COLUMNS)
+
+
+def located(images: Float[Tensor, "n h w"], *, sky_rms: float, pixel_scale: float, psf_fwhm: float) -> Ring:
+    """The Einstein ring of every image, in its own pixels."""
     side = min(images.shape[1:])
     if side < SMALLEST:
         raise ValueError(f"images: {side} pixels a side; an Einstein radius needs at least {SMALLEST}")
     block = binning(*images.shape[1:])
-    finite = images.isfinite().all(dim=(1, 2))
+    finite = images.isfinite().all(dim=2).all(dim=1)
     clean = torch.where(finite[:, None, None], images, 0)
     frame = (smooth(coarse(clean)) * (block / (QUIET * sky_rms))).clamp(-MOST_SIGNAL, MOST_SIGNAL)
     fwhm = psf_fwhm / (pixel_scale * block)
     dark, light = dark_reading(frame, fwhm), light_reading(frame, fwhm)
-    found = (dark.found | light.found) & finite
-    values = torch.stack([torch.where(dark.found, dark[i], light[i]) for i in (0, 1)], dim=1) * pixel_scale * block
-    values = torch.where(found[:, None], values, torch.nan)
-    return torch.cat([values, found[:, None].to(images.dtype)], dim=1), COLUMNS
+    is_dark = dark.found
+    return Ring(
+        radius=torch.where(is_dark, dark.radius, light.radius) * block,
+        error=torch.where(is_dark, dark.error, light.error) * block,
+        centre=torch.where(is_dark[:, None], dark.centre, light.centre) * block,
+        found=(is_dark | light.found) & finite,
+    )
 
 
-def dark_reading(frame: Float[Tensor, "n h w"], fwhm: float) -> Reading:
-    """If the lens gives no light: images in units of the sky rms."""
-    flux = mirror.compressed(unwrap(frame, frame.new_zeros(len(frame), 2)))
+def dark_reading(frame: Float[Tensor, "n h w"], fwhm: float) -> Ring:
+    """If the lens gives no light. Images are in units of the sky rms, lengths in pixels of the coarse frame."""
+    centre = frame.new_zeros(len(frame), 2)
+    flux = mirror.compressed(unwrap(frame, centre))
     radius, error = searched(flux, fwhm)
     hollow = between(flux, 0.8 * radius, 1.2 * radius) - between(flux, 0 * radius, 0.5 * radius)
-    return Reading(radius, error, hollow > HOLLOW)
+    return Ring(radius, error, centre, hollow > HOLLOW)
 
 
-def light_reading(frame: Float[Tensor, "n h w"], fwhm: float) -> Reading:
+def light_reading(frame: Float[Tensor, "n h w"], fwhm: float) -> Ring:
     """If the lens gives light.
 
     The ring is looked for above the convex hull of the galaxy's profile, which shows it best, and is believed if it
@@ -75,27 +89,25 @@ def light_reading(frame: Float[Tensor, "n h w"], fwhm: float) -> Reading:
     centre, ellipse = lens_light.shape(frame)
     light = lens_light.falling(unwrap(frame, centre, ellipse))
     circles = unwrap(frame, centre)
-    hull = lens_light.convex(light, max(3.0, 1.5 * fwhm))
+    hull = lens_light.convex(light, max(CORE_LEAST, CORE_PSFS * fwhm))
     radius, error = searched(mirror.compressed(lens_light.without(circles, hull, ellipse)), fwhm)
     above = mirror.compressed(lens_light.without(circles, light, ellipse))
-    near = (1 - mirror.SIDES) * radius, (1 + mirror.SIDES) * radius
-    covered = (mean := between(above, *near, angles=True)) / (mean + mirror.HALF)
+    near = between(above, (1 - mirror.SIDES) * radius, (1 + mirror.SIDES) * radius, angles=True)
+    covered = (near / (near + mirror.HALF)).mean(1)
     bright = (between(above, 0.8 * radius, 1.2 * radius) + 0.1).log()
-    evidence = EVIDENCE["covered"] * covered.mean(1) + EVIDENCE["bright"] * bright + EVIDENCE["constant"]
-    return Reading(radius, error, evidence > 0)
+    evidence = EVIDENCE["covered"] * covered + EVIDENCE["bright"] * bright + EVIDENCE["constant"]
+    return Ring(radius, error, centre, evidence > 0)
 
 
 def searched(flux: Float[Tensor, "n r a"], fwhm: float) -> tuple[Float[Tensor, " n"], Float[Tensor, " n"]]:
     """The best trial radius and its error: from how far it moves when one sector of angles is left out (jackknife)."""
     trial, reach = mirror.trials(flux), float(radii_of(flux)[-1])
-    match = mirror.mirrored(flux).unflatten(2, (SECTORS, -1)).sum(3)  # (n, k, sectors)
-    cover = mirror.covered(flux).unflatten(2, (2, SECTORS, -1)).sum((2, 4))
-    least = max(mirror.LEAST, fwhm)
-    match = match * (trial > least)[:, None]
+    match = mirror.mirrored(flux) * (trial > max(mirror.LEAST, fwhm))[:, None]  # (n, k, p)
+    match, cover = (score.unflatten(2, (SECTORS, -1)).sum(3) for score in (match, mirror.covered(flux)))
     radius = mirror.highest(match.sum(2) * cover.sum(2), trial, reach)
-    near = ((trial - radius[:, None]).abs() < 0.3 * radius[:, None]).to(flux.dtype)
+    near = (trial - radius[:, None]).abs() < 0.3 * radius[:, None]
     without = (match.sum(2, keepdim=True) - match) * (cover.sum(2, keepdim=True) - cover) * near[:, :, None]
-    moved = torch.stack([mirror.highest(without[:, :, i], trial, reach) for i in range(SECTORS)], dim=1)
+    moved = mirror.highest(without.mT.flatten(0, 1), trial, reach).unflatten(0, (-1, SECTORS))
     spread = ((moved - moved.mean(1, keepdim=True)) ** 2).sum(1) * ((SECTORS - 1) / SECTORS)
     return radius, (WIDEN**2 * spread + (FLOOR * radius) ** 2).sqrt()
 

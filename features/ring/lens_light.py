@@ -3,6 +3,7 @@ profile about a centre of its own."""
 
 import math
 
+import numpy as np
 import torch
 from jaxtyping import Float
 from torch import Tensor
@@ -52,8 +53,15 @@ def shape(images: Float[Tensor, "n h w"]) -> tuple[Float[Tensor, "n 2"], Float[T
 
 
 def falling(unwrapped: Float[Tensor, "n r a"]) -> Float[Tensor, "n r"]:
-    """A low quantile over angle that never rises outwards: a ring is not below it, nor are most arcs."""
-    return unwrapped.sort(dim=-1).values[:, :, QUANTILE].mean(-1).cummin(dim=1).values
+    """A low quantile over angle that never rises outwards nor falls below zero: no ring is in it, nor most arcs."""
+    return _sorted(unwrapped)[:, :, QUANTILE].mean(-1).cummin(dim=1).values.clamp_min(0)
+
+
+def _sorted(unwrapped: Float[Tensor, "n r a"]) -> Float[Tensor, "n r a"]:
+    """Over angle; on the CPU by NumPy, whose sort is several times as fast as torch's."""
+    if unwrapped.device.type == "cpu":
+        return torch.from_numpy(np.sort(unwrapped.detach().numpy(), axis=-1))
+    return unwrapped.sort(dim=-1).values
 
 
 def convex(light: Float[Tensor, "n r"], inner: float) -> Float[Tensor, "n r"]:

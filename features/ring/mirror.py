@@ -10,9 +10,9 @@ profile, has little weight here, for it has no mirror image.
 import torch
 from jaxtyping import Float
 from torch import Tensor
-from torch.nn.functional import pad
+from torch.nn.functional import interpolate, pad
 
-from features.ring.unwrap import ANGLES, STEP, radii
+from features.ring.unwrap import ANGLES, STEP
 
 PAIRS = ANGLES // 2
 SIGNIFICANT = 2.0  # sky rms
@@ -22,6 +22,7 @@ SIDES = 0.3  # of the trial radius, to either side, in which light counts as on 
 HALF = 0.3  # mean compressed flux at which an angle counts as half covered
 TAPER = (0.65, 0.95)  # of the reach: neighbours begin to count less, and no longer count
 LEAST = 1.5  # pixels
+THINNED = 4
 
 
 def compressed(signal: Float[Tensor, "n r a"]) -> Float[Tensor, "n r a"]:
@@ -57,21 +58,20 @@ def mirrored(flux: Float[Tensor, "n r a"]) -> Float[Tensor, "n k p"]:
     return common.clamp_min(0) / (most.clamp_min(0) + least)
 
 
-def covered(flux: Float[Tensor, "n r a"]) -> Float[Tensor, "n k a"]:
-    """How far each angle has light near a trial radius, 0 to 1."""
-    trial = trials(flux)
-    near, far = trial * (1 - SIDES), trial * (1 + SIDES)
+def covered(flux: Float[Tensor, "n r a"]) -> Float[Tensor, "n k p"]:
+    """How far each angle has light near a trial radius, 0 to 1; mean of opposite angles.
+
+    It varies slowly, so that one trial in so many is computed and the others are interpolated.
+    """
+    trial = trials(flux)[::THINNED] * (1 / STEP)
+    last = flux.shape[1]
+    near = (trial * (1 - SIDES)).round().long().clamp_max(last - 1)
+    far = (trial * (1 + SIDES)).round().long().clamp_max(last)
+    far = torch.maximum(far, near + 1)
     inside = pad(flux.cumsum(1), (0, 0, 1, 0))  # (n, r + 1, a): the flux within each edge
-    steps = ((far.clamp_max(flux.shape[1] * STEP) - near) / STEP).clamp_min(1)
-    mean = (_at(inside, far / STEP) - _at(inside, near / STEP)) / steps[:, None]
-    return mean / (mean + HALF)
-
-
-def _at(values: Float[Tensor, "n r a"], where: Float[Tensor, " k"]) -> Float[Tensor, "n k a"]:
-    """Linear interpolation at fractional indices."""
-    where = where.clamp(0, values.shape[1] - 1.001)
-    below = where.floor().long()
-    return torch.lerp(values[:, below], values[:, below + 1], (where - below)[:, None])
+    mean = (inside[:, far] - inside[:, near]) / (far - near)[:, None]
+    cover = (mean / (mean + HALF)).unflatten(2, (2, PAIRS)).mean(2)
+    return interpolate(cover.mT, size=2 * last, mode="linear", align_corners=True).mT
 
 
 def highest(score: Float[Tensor, "n k"], trial: Float[Tensor, " k"], reach: float) -> Float[Tensor, " n"]:
@@ -80,6 +80,3 @@ def highest(score: Float[Tensor, "n k"], trial: Float[Tensor, " k"], reach: floa
     before, top, after = (score.gather(1, best + i)[:, 0] for i in (-1, 0, 1))
     bend = (before - 2 * top + after).clamp_max(-torch.finfo(score.dtype).eps)
     return trial[best[:, 0]] + ((before - after) / (2 * bend)).clamp(-1, 1) * (STEP / 2)
-
-
-__all__ = ["compressed", "covered", "highest", "mirrored", "radii", "trials"]
