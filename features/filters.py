@@ -5,15 +5,10 @@ into its first and last columns. So it is exact on every device, it differentiat
 small frames is two matrix products.
 """
 
-import functools
 import math
 from collections.abc import Callable, Hashable
-<<<<<<< HEAD
 from functools import lru_cache, wraps
-from typing import TypeVar
-=======
 from typing import ParamSpec, TypeVar
->>>>>>> f-light
 
 import numpy as np
 import torch
@@ -49,19 +44,19 @@ def rounding(images: Float[Tensor, "n h w"]) -> Float[Tensor, "n 1 1"]:
     return 64 * torch.finfo(images.dtype).eps * images.abs().amax(dim=(1, 2), keepdim=True)
 
 
-Made = TypeVar("Made")
+Given, Made = ParamSpec("Given"), TypeVar("Made")
 
 
-def remembered(function: Callable[..., Made]) -> Callable[..., Made]:
+def remembered(function: Callable[Given, Made]) -> Callable[Given, Made]:
     """Keep the last results of a function of plain values; to `torch.compile` they are constants."""
-    recall = lru_cache(maxsize=32)(function)
+    recall: Callable[..., Made] = lru_cache(maxsize=32)(function)
 
     @torch.compiler.assume_constant_result
     @wraps(function)
     def remember(*given: Hashable) -> Made:
-        return recall(*given)  # by position only: then a result has one key
+        return recall(*given)
 
-    return remember
+    return remember  # type: ignore[return-value]  # keyword arguments are not passed on: a key has one spelling
 
 
 def ordered(values: Float[Tensor, "n p"]) -> Float[Tensor, "n p"]:
@@ -90,40 +85,6 @@ def _four_pairs(padded: Tensor, step: int, axis: int) -> Tensor:
         length = padded.shape[axis] - step
         padded = padded.narrow(axis, 0, length) + padded.narrow(axis, step, length)
     return padded
-
-Given, Made = ParamSpec("Given"), TypeVar("Made")
-
-
-def plain(images: Tensor) -> bool:
-    """Whether NumPy may work on the memory of a tensor: on the CPU, without a gradient, and not traced."""
-    return not (
-        torch.compiler.is_compiling()
-        or images.device.type != "cpu"
-        or images.requires_grad
-        or torch._C._functorch.is_functorch_wrapped_tensor(images)  # by vmap, grad or jvp
-        or torch.autograd.forward_ad.unpack_dual(images).tangent is not None
-    )
-
-
-def remembered(function: Callable[Given, Made]) -> Callable[Given, Made]:
-    """Keep the last results of a function of plain values; to `torch.compile` they are constants."""
-    recall: Callable[..., Made] = functools.lru_cache(maxsize=32)(function)
-
-    @torch.compiler.assume_constant_result
-    @functools.wraps(function)
-    def remember(*given: Hashable) -> Made:
-        return recall(*given)
-
-    return remember  # type: ignore[return-value]  # keyword arguments are not passed on: a key has one spelling
-
-
-def ordered(values: Float[Tensor, "n p"]) -> Float[Tensor, "n p"]:
-    """The values of every image in ascending order. NumPy's vectorised sort is several times as fast as torch's."""
-    if not plain(values):
-        return values.sort(dim=1).values
-    ascending = values.clone(memory_format=torch.contiguous_format)
-    ascending.numpy().sort(axis=1)
-    return ascending
 
 
 def gaussian_derivative(sigma: float, order: int, like: Tensor) -> Float[Tensor, " k"]:
