@@ -21,7 +21,7 @@ TURNED = ((48, 48), (47, 47), (48, 56), (47, 56))
 BRIGHTER, WIDER = 4.0, 2.0  # powers of two: not a rounding of difference
 SAME = 1e-7  # relative to the rms of the feature: what another order of additions may change in float64
 SINGLE = 1e-4  # and what single precision may
-STEP, STEEP = 1e-4, 2e-3  # of a finite difference, and how far from it a derivative may be
+STEP, STEEP = 1e-6, 2e-3  # of a finite difference, and how far from it a derivative may be
 
 
 @dataclass(frozen=True)

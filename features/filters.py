@@ -44,7 +44,8 @@ def rounding(images: Float[Tensor, "n h w"]) -> Float[Tensor, "n 1 1"]:
     return 64 * torch.finfo(images.dtype).eps * images.abs().amax(dim=(1, 2), keepdim=True)
 
 
-Given, Made = ParamSpec("Given"), TypeVar("Made")
+Given = ParamSpec("Given")
+Made = TypeVar("Made")
 
 
 def remembered(function: Callable[Given, Made]) -> Callable[Given, Made]:

@@ -158,11 +158,13 @@ MAPS = table(
         source_plane,
         keeps="what the source looks like, as far as the estimated lens is right",
         loses="the ring's geometry, and with it the mass; which counter-image light came from",
+        differentiable="the lens is estimated by the place of a maximum",
     ),
     Feature(
         relensed_residual,
         keeps="what no smooth isothermal lens makes of one source: clumps, unlensed light, errors of the estimate",
         loses="whatever counter-images agree on",
+        differentiable="the lens is estimated by the place of a maximum",
     ),
     Feature(
         log_power,
