@@ -61,5 +61,5 @@ def test_its_gains_are_the_starlets() -> None:
 
 
 def test_a_frame_too_small_is_refused() -> None:
-    with pytest.raises(ValueError, match=r"^images: 4 pixels a side; the sky rms takes 5 or more"):
+    with pytest.raises(ValueError, match=r"^images: 4 pixels a side; the sky rms takes 5 or more$"):
         starlet_rms(torch.zeros(1, 4, 9))
