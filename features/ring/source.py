@@ -105,7 +105,7 @@ def deflection(x: Tensor, y: Tensor, lens: Lens) -> tuple[Map, Map]:
         own[:, None, None] for own in (lens.radius, lens.axis_ratio, lens.angle.cos(), lens.angle.sin())
     )
     along, across = cos * x + sin * y, cos * y - sin * x
-    f = (1 - q**2).clamp_min(1e-6).sqrt()  # below 1e-3 the sphere's limit, to 1e-6
+    f = (1 - q**2).clamp_min(1e-12).sqrt()  # below 1e-6 the limit: a sphere
     psi = (q**2 * along**2 + across**2).clamp_min(1e-12).sqrt()
     strength = size * q.sqrt() / f
     bent, raised = strength * torch.atan(f * along / psi), strength * torch.atanh(f * across / psi)
@@ -159,7 +159,7 @@ def shaped(images: Map, size: Each) -> Lens:
     fitted = torch.linalg.solve(system, (weight * far.flatten(1)) @ order.T)
     amplitude = torch.hypot(fitted[:, 3], fitted[:, 4])
     flat = (1 - 6 * amplitude / (1 + 3 * amplitude)).clamp(FLATTEST, 1)
-    f = (1 - flat**2).clamp_min(1e-6).sqrt()
+    f = (1 - flat**2).clamp_min(1e-12).sqrt()
     mean = flat.sqrt() / f * (torch.atan(f / flat) + torch.atanh(f)) / 2  # of the ring, over the Einstein radius
     return Lens(size / mean, flat, torch.atan2(fitted[:, 4], fitted[:, 3]) / 2 + torch.pi / 2)
 

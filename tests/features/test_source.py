@@ -55,7 +55,7 @@ def moments(source: Tensor) -> tuple[float, float, float]:
 @pytest.mark.parametrize("axis_ratio", [0.5, 0.8, 0.9999999, 1.0])
 @pytest.mark.parametrize("side", [40, 41])
 def test_deflects_as_the_simulator_does(side: int, axis_ratio: float) -> None:
-    """To 1e-5: near a sphere it stops at 1 - q^2 = 1e-6, which is 1e-7 of the radius off, the simulator sooner."""
+    """To 1e-5 pixels: near a sphere the simulator takes 1 - q^2 for 1e-8, and is a third of that off."""
     y, x = offsets(side, side, LIKE)
     size, ratio, tilt = (own[0] for own in lens(axis_ratio))
     turned = deflectors.rotated(x.expand(side, side), y.expand(side, side), tilt)
@@ -143,7 +143,7 @@ def test_a_damaged_image_has_no_ring_and_harms_no_other(feature: object, generat
     assert torch.equal(feature(images, **OBSERVED)[0], whole[0])  # type: ignore[operator]
 
 
-def test_a_sphere_turns_and_brightens_with_its_image(generator: np.random.Generator) -> None:
+def test_a_source_turns_and_brightens_with_its_image(generator: np.random.Generator) -> None:
     images = seen(generator)
     for model in ("sis", "sie"):
         plane = source_plane(images, model, **OBSERVED)
