@@ -55,9 +55,7 @@ def equations(
     return both[:, :, :-1], both[:, :, -1]
 
 
-def ladder(
-    images: Float[Tensor, "n h w"], centre: Float[Tensor, "n 2"], ratio: float
-) -> Float[Tensor, "n k p"]:
+def ladder(images: Float[Tensor, "n h w"], centre: Float[Tensor, "n 2"], ratio: float) -> Float[Tensor, "n k p"]:
     """Gaussians of height 1 of every width and flattening, one a row."""
     height, width = images.shape[1], images.shape[2]
     y, x = offsets(height, width, images)

@@ -54,9 +54,7 @@ def settled(gram: Float[Tensor, "n k k"], moment: Float[Tensor, "n k"], state: S
     return free
 
 
-def moved(
-    gram: Float[Tensor, "n k k"], moment: Float[Tensor, "n k"], state: State
-) -> tuple[State, Bool[Tensor, " n"]]:
+def moved(gram: Float[Tensor, "n k k"], moment: Float[Tensor, "n k"], state: State) -> tuple[State, Bool[Tensor, " n"]]:
     """One exchange between the free set and the rest, and which problems needed one."""
     free, fewest, patience = state
     x = solved(gram, moment, free)

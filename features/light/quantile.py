@@ -6,9 +6,7 @@ from torch import Tensor
 from features.geometry import radial_quantile
 
 
-def minus_quantile(
-    images: Float[Tensor, "n h w"], width: float = 1.0, quantile: float = 0.3
-) -> Float[Tensor, "n h w"]:
+def minus_quantile(images: Float[Tensor, "n h w"], width: float = 1.0, quantile: float = 0.3) -> Float[Tensor, "n h w"]:
     """Image minus the `quantile` of its annuli, `width` pixels wide: arcs and clumps, and what is not round.
 
     A ring or an arc stays where it fills less than `1 - quantile` of its annuli; a complete ring goes with the galaxy,
