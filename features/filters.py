@@ -14,7 +14,14 @@ import numpy as np
 import torch
 from jaxtyping import Float, Float64
 from torch import Tensor
+<<<<<<< HEAD
 from torch.nn.functional import pad
+=======
+from torch.nn.functional import conv2d, pad
+
+Given = ParamSpec("Given")
+Made = TypeVar("Made")
+>>>>>>> f-light
 
 
 def plain(images: Tensor) -> bool:

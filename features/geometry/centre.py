@@ -25,7 +25,7 @@ def light_centre(
 ) -> Float[Tensor, "n 2"]:
     """First moment of the blurred light under a Gaussian of width `reach` that moves along, from the frame's centre on.
 
-    At the end the window lies where the moment about its own centre vanishes, which for a symmetric galaxy is its
+    For the second half of `rounds` it is half as wide, so that arcs beside the galaxy are left out. At the end the window lies where the moment about its own centre vanishes, which for a symmetric galaxy is its
     centre, whatever the window's width (the windowed positions of SExtractor). Noise of the sky adds up to nothing, so
     that it need not be cut off; where it outweighs the light, and on a blank frame, the window stays where it is.
     """
@@ -39,8 +39,9 @@ def light_centre(
     y, x = (axis.flatten() for axis in offsets(images.shape[1], images.shape[2], blurred))
     edge = torch.stack([y[-1], x[-1]])
     centre = blurred.new_zeros(len(images), 2)
-    for _ in range(rounds):
-        centre = (centre + _moment(blurred, y - centre[:, :1], x - centre[:, 1:], reach)).clamp(-edge, edge)
+    for turn in range(rounds):
+        window = reach if turn < rounds / 2 else reach / 2
+        centre = (centre + _moment(blurred, y - centre[:, :1], x - centre[:, 1:], window)).clamp(-edge, edge)
     return centre.to(images.dtype)
 
 
@@ -49,11 +50,12 @@ def _moment(
 ) -> Float[Tensor, "n 2"]:
     """First moment about (y, x) = 0 under a Gaussian; never as if less than a tenth of what is there were light."""
     down, across = torch.exp(-0.5 * (y / reach) ** 2), torch.exp(-0.5 * (x / reach) ** 2)
-    rows = images @ torch.stack([across, across * x], dim=2)  # (n, h, 2)
     sides = torch.stack([down, down * y], dim=1)  # (n, 2, h)
-    (light, along_x), (along_y, _) = (sides @ rows).unbind(1)[0].unbind(1), (sides @ rows).unbind(1)[1].unbind(1)
+    sums = sides @ (images @ torch.stack([across, across * x], dim=2))  # (n, 2, 2): of light, by y and by x
     there = (down[:, None] @ images.abs() @ across[:, :, None])[:, 0, 0]
-    return torch.stack([along_y, along_x], dim=1) / (light.clamp_min(0.1 * there) + NOTHING)[:, None]
+    return (
+        torch.stack([sums[:, 1, 0], sums[:, 0, 1]], dim=1) / (sums[:, 0, 0].clamp_min(0.1 * there) + NOTHING)[:, None]
+    )
 
 
 def symmetry_centre(images: Float[Tensor, "n h w"], reach: float = 0.25) -> Float[Tensor, "n 2"]:

@@ -26,7 +26,7 @@ def minus_bspline(
     """Image minus the galaxy as cubic B-splines in radius, times cos and sin of each of `orders` times the angle.
 
     The model of SLACS (Bolton et al. 2006, ApJ 638, 703, sect. 4), with knots `spacing` e-foldings of the radius apart
-    (evenly inside 1.5 pixels), too far for a ring to be fitted, and `features.light.robust` instead of a mask drawn by
+    (evenly inside one pixel), too far for a ring to be fitted, and `features.light.robust` instead of a mask drawn by
     hand. Orders are even: a galaxy is alike on both its sides. What changes slowly with radius at one of these orders
     is lost, the halo of a complete ring for instance. `frame` puts the galaxy at the centre of the frame, where one
     design serves a whole block; `light` at `light_centre`, with a design of each image's own, at many times the cost.

@@ -14,7 +14,7 @@ from torch import Tensor
 from features.filters import remembered
 from features.geometry import offsets
 
-CORE = 1.5  # pixels: inside, knots are evenly spaced in radius; outside, in its logarithm
+CORE = 1.0  # pixels: inside, knots are evenly spaced in radius; outside, in its logarithm
 LIKE = torch.empty(0, dtype=torch.float64)
 
 
