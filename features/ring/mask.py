@@ -27,8 +27,9 @@ def ring_mask(
         raise ValueError(f"width: {width:g} of the Einstein radius; a mask needs a width above zero")
     if not psfs >= 0:
         raise ValueError(f"psfs: {psfs:g}; a mask cannot be less than zero PSFs wide")
-    ring = located(images, sky_rms=sky_rms, pixel_scale=pixel_scale, psf_fwhm=psf_fwhm)
-    radius, x0, y0 = (own[:, None, None] for own in (ring.radius, ring.centre[:, 0], ring.centre[:, 1]))
+    # in double precision: of a broad maximum, single gives the place to a few 1e-5, which shows where the mask is steep
+    ring = located(images.double(), sky_rms=sky_rms, pixel_scale=pixel_scale, psf_fwhm=psf_fwhm)
+    radius, x0, y0 = (own.to(images)[:, None, None] for own in (ring.radius, *ring.centre.unbind(1)))
     y, x = offsets(images.shape[1], images.shape[2], images)
     soft = (width * radius).clamp_min(psfs * psf_fwhm / pixel_scale)
     away = (torch.hypot(x - x0, y - y0) - radius) / soft.clamp_min(torch.finfo(images.dtype).tiny)

@@ -22,7 +22,8 @@ SIDES = 0.3  # of the trial radius, to either side, in which light counts as on 
 HALF = 0.3  # mean compressed flux at which an angle counts as half covered
 TAPER = (0.65, 0.95)  # of the reach: neighbours begin to count less, and no longer count
 LEAST = 1.5  # pixels
-THINNED = 4
+THINNED = 4  # trials
+APART = 2  # trials: nearer, single precision would show
 
 
 def compressed(signal: Float[Tensor, "n r a"]) -> Float[Tensor, "n r a"]:
@@ -75,8 +76,8 @@ def covered(flux: Float[Tensor, "n r a"]) -> Float[Tensor, "n k p"]:
 
 
 def highest(score: Float[Tensor, "n k"], trial: Float[Tensor, " k"], reach: float) -> Float[Tensor, " n"]:
-    """The trial radius with the highest score, by a parabola through it and its neighbours."""
-    best = (score * ((trial > LEAST) & (trial < reach))).argmax(1, keepdim=True).clamp(1, len(trial) - 2)
-    before, top, after = (score.gather(1, best + i)[:, 0] for i in (-1, 0, 1))
+    """The trial radius with the highest score, by a parabola through it and those `APART` trials away."""
+    best = (score * ((trial > LEAST) & (trial < reach))).argmax(1, keepdim=True).clamp(APART, len(trial) - 1 - APART)
+    before, top, after = (score.gather(1, best + i)[:, 0] for i in (-APART, 0, APART))
     bend = (before - 2 * top + after).clamp_max(-torch.finfo(score.dtype).eps)
-    return trial[best[:, 0]] + ((before - after) / (2 * bend)).clamp(-1, 1) * (STEP / 2)
+    return trial[best[:, 0]] + ((before - after) / (2 * bend)).clamp(-1, 1) * (APART * STEP / 2)
