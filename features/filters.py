@@ -14,14 +14,7 @@ import numpy as np
 import torch
 from jaxtyping import Float, Float64
 from torch import Tensor
-<<<<<<< HEAD
 from torch.nn.functional import pad
-=======
-from torch.nn.functional import conv2d, pad
-
-Given = ParamSpec("Given")
-Made = TypeVar("Made")
->>>>>>> f-light
 
 
 def plain(images: Tensor) -> bool:
@@ -64,7 +57,7 @@ def remembered(function: Callable[Given, Made]) -> Callable[Given, Made]:
     def remember(*given: Hashable) -> Made:
         return recall(*given)
 
-    return remember  # type: ignore[return-value]  # keyword arguments are not passed on: a key has one spelling
+    return remember
 
 
 def ordered(values: Float[Tensor, "n p"]) -> Float[Tensor, "n p"]:

@@ -57,7 +57,7 @@ def _coefficients(
     height, width = images.shape[1:]
     frame = (slice(None),) * 2 + (slice(margin, margin + height), slice(margin, margin + width))
     continued = pad(images, (margin,) * 4, mode="reflect")
-    bank = morlets(*continued.shape[1:], scales, angles).to(images)  # (j, l, h, w)
+    bank = morlets(continued.shape[1], continued.shape[2], scales, angles).to(images)  # (j, l, h, w)
     spectrum = torch.fft.fft2(continued)[:, None]
     first, second = [], []
     for j in range(scales):
