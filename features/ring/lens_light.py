@@ -12,7 +12,7 @@ from features.geometry import offsets
 from features.ring.unwrap import ANGLES, STEP, angles, radii, stretch, unwrap
 
 CORE = 0.1  # of the frame: how far from its middle the galaxy is looked for
-ROUNDS = 3  # of improving centre and ellipse
+ROUNDS = 2  # of improving centre and ellipse
 QUANTILE = slice(16, 23)  # of the 64 angles, sorted: about 0.3, below most arcs
 MODEL_ERROR = 0.02  # of the light: what subtracting it leaves at best
 MOST_ELLIPTICAL = 0.5  # (1 - q) / (1 + q) along either direction
@@ -24,7 +24,7 @@ def core(images: Float[Tensor, "n h w"]) -> Float[Tensor, "n 2"]:
     y, x = offsets(images.shape[1], images.shape[2], images)
     near = torch.exp(-0.5 * ((x**2 + y**2) / (CORE * min(images.shape[1:])) ** 2) ** 2)
     light = images.clamp_min(0) * near
-    sharp = (light / light.amax((1, 2), keepdim=True).clamp_min(_tiny(light))) ** 8
+    sharp = (light / light.amax((1, 2), keepdim=True).clamp_min(_tiny(light))).square().square().square()
     moments = torch.stack([(sharp * x).sum((1, 2)), (sharp * y).sum((1, 2))], dim=1)
     return moments / sharp.sum((1, 2)).clamp_min(_tiny(light))[:, None]
 

@@ -49,7 +49,7 @@ def test_a_flat_sky_does_not_answer_and_a_galaxy_hardly() -> None:
     r = radius(64, 64, LIKE)
     assert response(torch.full((64, 64), 7.0, dtype=torch.float64)).abs().max() < 1e-12
     ring, galaxy = response(torch.exp(-(((r - 14) / 1.5) ** 2) / 2)), response(torch.exp(-r / 8))
-    assert galaxy[trial_radii(64, 64, 16) > 8].abs().max() < 0.05 * ring.max()  # beyond its scale length
+    assert galaxy[trial_radii(64, 64, 16) > 8].abs().max() < 0.1 * ring.max()  # beyond its scale length
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,6 @@
 """The Einstein radius: on planted rings, on our simulator's lenses and galaxies, and on images that nobody here made.
 
-The seeds are 301 and above; the constants of `features/ring/einstein.py` were chosen on seeds 101 to 105. Truth, or
+The seeds are 301 and above; the constants of `features/ring/einstein.py` were chosen on seeds 101 to 104. Truth, or
 "outlier", is within or beyond 20 %; a ring that is not found counts as an outlier.
 """
 
@@ -146,7 +146,7 @@ def test_where_there_is_no_ring_there_is_no_radius(generator: np.random.Generato
     gone = torch.full((1, 64, 64), torch.nan)
     result = found(torch.cat([blank, blank + 1, gone, sky(generator, 61)]))
     assert not result.ring[:3].any()
-    assert result.ring.mean() <= 0.1  # the bar; 0.004 of 1,000 others
+    assert result.ring.mean() <= 0.1  # the bar; none of 1,024 others
     assert np.isnan(result.radius[~result.ring]).all()
     assert np.isnan(result.error[~result.ring]).all()
 
@@ -170,9 +170,9 @@ DARK = [("axion", 301), ("axion_free", 302), ("substructure", 303)]
 
 
 def test_a_few_simulated_lenses() -> None:
-    """The bars of the longer test, on as many as there is time for."""
+    """The bars of the longer test, on as many as there is time for: one lens in twelve is not found, give or take."""
     check("axion_free", *simulated("axion_free", 40, seed=311), median=0.03, outliers=0.05)
-    check("lens64", *simulated("lens64", 64, 312, OFF_CENTRE % ""), median=0.06, outliers=0.15)
+    check("lens64", *simulated("lens64", 150, 312, OFF_CENTRE % ""), median=0.06, outliers=0.15)
 
 
 @pytest.mark.proof
