@@ -57,7 +57,7 @@ def remembered(function: Callable[Given, Made]) -> Callable[Given, Made]:
     def remember(*given: Hashable) -> Made:
         return recall(*given)
 
-    return remember
+    return remember  # keyword arguments are not passed on: a key has one spelling
 
 
 def ordered(values: Float[Tensor, "n p"]) -> Float[Tensor, "n p"]:

@@ -50,19 +50,6 @@ def main() -> None:
     torch.set_num_threads(1)
     for size in (64, 150):
         measure(size)
-<<<<<<< HEAD
-
-
-def measure(size: int) -> None:
-    images = rings(size)
-    arrays = images.numpy()
-    compare(f"einstein_radius, {size} px", lambda: peaks(arrays), lambda: einstein_radius(images, **KNOWN), 1)
-    compare(f"ring_mask, {size} px", lambda: peaks(arrays), lambda: ring_mask(images, **KNOWN), 0.5)
-    compare(f"annulus_response, {size} px", lambda: peaks(arrays), lambda: annulus_response(images), 50)
-    each = min(seconds(lambda: einstein_radius(images, **KNOWN)) for _ in range(9)) / IMAGES
-    print(f"einstein_radius, {size} px: {1e3 * each:.2f} ms an image at best")
-=======
->>>>>>> f-einstein
 
 
 if __name__ == "__main__":

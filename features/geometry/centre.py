@@ -25,9 +25,10 @@ def light_centre(
 ) -> Float[Tensor, "n 2"]:
     """First moment of the blurred light under a Gaussian of width `reach` that moves along, from the frame's centre on.
 
-    For the second half of `rounds` it is half as wide, so that arcs beside the galaxy are left out. At the end the window lies where the moment about its own centre vanishes, which for a symmetric galaxy is its
-    centre, whatever the window's width (the windowed positions of SExtractor). Noise of the sky adds up to nothing, so
-    that it need not be cut off; where it outweighs the light, and on a blank frame, the window stays where it is.
+    For the second half of `rounds` it is half as wide, so that arcs beside the galaxy are left out. In the end it lies
+    where the moment about its own centre vanishes, which for a symmetric galaxy is its centre, whatever the width (as
+    the windowed positions of SExtractor). Noise of the sky adds up to nothing, so that it need not be cut off; where it
+    outweighs the light, and on a blank frame, the window stays where it is.
     """
     if not reach > 0:
         raise ValueError(f"reach: {reach:g} pixels must be above zero")

@@ -54,12 +54,13 @@ def at_frame(images: Map, spacing: float, orders: tuple[int, ...]) -> Solve:
     even, odd, even_pairs, odd_pairs, share, place = (
         part.to(images.device) for part in design(height, width, spacing, orders)
     )
+    splines = even.shape[1] // len(orders)  # a cosine of each order
 
     def solve(weights: Map) -> Map:
         symmetric, skew = (part * share for part in folded(weights))
         gram = assembled(torch.cat([symmetric @ even_pairs, skew @ odd_pairs], dim=1), place)
         symmetric, skew = (part * share for part in folded(weights * images))
-        found = solution(gram, torch.cat([symmetric @ even, skew @ odd], dim=1))
+        found = solution(gram, torch.cat([symmetric @ even, skew @ odd], dim=1), splines)
         return unfolded(found[:, : even.shape[1]] @ even.T, found[:, even.shape[1] :] @ odd.T, height, width)
 
     return solve
@@ -80,15 +81,19 @@ def at_light(images: Map, spacing: float, orders: tuple[int, ...]) -> Solve:
         flat = weights.flatten(1)[:, :, None]
         moments = (angular_pairs * flat).mT @ radial_pairs  # (n, angular pairs, radial pairs)
         light = (angular * flat * images.flatten(1)[:, :, None]).mT @ radial  # (n, angular, radial)
-        found = solution(assembled(moments.flatten(1), place), light.flatten(1)).view_as(light)
+        found = solution(assembled(moments.flatten(1), place), light.flatten(1), radial.shape[2]).view_as(light)
         return ((radial @ found.mT) * angular).sum(dim=2).view_as(images)
 
     return solve
 
 
-def solution(gram: Float[Tensor, "n k k"], moment: Float[Tensor, "n k"]) -> Float[Tensor, "n k"]:
-    """Of the normal equations, each column first scaled to have length one."""
-    scale = gram.diagonal(dim1=1, dim2=2).clamp_min(1e-200).rsqrt()
+def solution(gram: Float[Tensor, "n c c"], moment: Float[Tensor, "n c"], splines: int) -> Float[Tensor, "n c"]:
+    """Of the normal equations, each spline first scaled to have length one at its longest order.
+
+    A multipole that hardly shows in a spline's few pixels, near the centre, is then small beside the ridge.
+    """
+    longest = gram.diagonal(dim1=1, dim2=2).unflatten(1, (-1, splines)).amax(dim=1).clamp_min(1e-200)
+    scale = longest.rsqrt().repeat(1, gram.shape[1] // splines)
     even = gram * scale[:, :, None] * scale[:, None, :]
     even = even + RIDGE * torch.eye(gram.shape[1], device=gram.device, dtype=gram.dtype)
     root, _ = torch.linalg.cholesky_ex(even)
@@ -96,7 +101,7 @@ def solution(gram: Float[Tensor, "n k k"], moment: Float[Tensor, "n k"]) -> Floa
 
 
 def folded(images: Map) -> tuple[Float[Tensor, "n q"], Float[Tensor, "n q"]]:
-    """A quarter of each frame plus its mirror images; and minus those across one axis alone. Middle lines count twice."""
+    """A quarter of each frame plus its mirror images; and minus those across one axis. Middle lines count twice."""
     tall, wide = -(-images.shape[1] // 2), -(-images.shape[2] // 2)
     top, bottom = images[:, :tall], images[:, -tall:].flip(1)
     both, difference = top + bottom, top - bottom

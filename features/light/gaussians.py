@@ -22,10 +22,11 @@ def minus_gaussians(
 ) -> Float[Tensor, "n h w"]:
     """Image minus the galaxy as Gaussians of no negative amplitude (Cappellari 2002, MNRAS 333, 400; linear here).
 
-    Their widths are a ladder from half a pixel to half the frame, each `ratio` times the one before; each is there round
-    and at two flattenings about that of the galaxy's second moments, along their position angle. Arcs are kept out by
-    `features.light.robust` instead of a mask. Twists of the isophotes stay, and so does whatever a galaxy has off its
-    centre: `light` is `light_centre` (an image without a lens galaxy gives the arcs'), `frame` the frame's.
+    Their widths are a ladder from half a pixel to half the frame, each `ratio` times the one before; each is there
+    round, as flat as the galaxy's second moments, which the PSF rounds, and about twice as flat, along their position
+    angle. Arcs are kept out by `features.light.robust` instead of a mask. Twists of the isophotes stay, and so does
+    whatever a galaxy has off its centre: `light` is `light_centre` (an image without a lens galaxy gives the arcs'),
+    `frame` the frame's.
     """
     if not 1.2 <= ratio <= 4:
         raise ValueError(f"ratio: {ratio:g} of one width to the one before must be from 1.2 to 4")

@@ -42,9 +42,15 @@ def basis(
     knot = torch.asinh(square.sqrt() / CORE) / spacing
     last = math.asinh(reach / CORE) / spacing
     radial = bspline(knot[..., None] - torch.arange(-1, math.floor(last) + 3, device=y.device, dtype=y.dtype))
-    turning, onset = torch.atan2(y, x), square / (square + 1)
-    cosines = [onset * torch.cos(order * turning) if order else torch.ones_like(onset) for order in orders]
-    sines = [onset * torch.sin(order * turning) for order in orders if order]
+    onset = square / (square + 1)
+    cosines, sines = [], []
+    cosine, sine = torch.ones_like(square), torch.zeros_like(square)  # of 0, 2, 4 ... times the angle
+    twice = (x**2 - y**2) / square.clamp_min(1e-200), 2 * x * y / square.clamp_min(1e-200)  # exactly 0 on a diagonal
+    for order in range(0, max(orders) + 1, 2):
+        if order in orders:
+            cosines.append(cosine * onset if order else cosine)
+            sines += [sine * onset] if order else []
+        cosine, sine = cosine * twice[0] - sine * twice[1], sine * twice[0] + cosine * twice[1]
     return radial, torch.stack(cosines + sines, dim=-1), [False] * len(cosines) + [True] * len(sines)
 
 

@@ -1,8 +1,8 @@
 """A galaxy fitted beside arcs that nobody has masked: repeated weighted least squares, weights from the last residual.
 
 A ring is light above the galaxy, never below it. So the first rounds hold the model low (an expectile of the
-residuals, which has one solution wherever it starts from; Newey & Powell 1987, Econometrica 55, 819), and the later ones
-give pixels that stand out above it, in the residual blurred by a pixel, no weight at all and the others their full one.
+residuals, which has one solution wherever it starts from; Newey & Powell 1987, Econometrica 55, 819), and the later
+ones give pixels that stand out above it, in the residual blurred by a pixel, no weight and the others their full one.
 """
 
 from collections.abc import Callable

@@ -86,7 +86,7 @@ def test_an_arc_has_the_centre_of_its_circle_and_not_that_of_its_light(
 
 
 def test_a_circle_fits_points_as_scikit_image_and_scipy_have_it(generator: np.random.Generator) -> None:
-    """They minimise geometric distances, we algebraic ones: alike to the square of noise over radius, some hundredths."""
+    """They minimise geometric distances, we algebraic ones: alike to the square of noise over radius."""
     turn = generator.uniform(0, 4, 60)
     points = np.round(np.stack([3 + 15 * np.sin(turn), -2 + 15 * np.cos(turn)], axis=1) + 31.5).astype(int)
     weights = torch.zeros(1, 64, 64, dtype=torch.float64)
@@ -127,7 +127,7 @@ def test_does_not_see_its_batch(estimate: Estimate, generator: np.random.Generat
 
 
 def test_a_reach_that_reaches_nothing_is_refused() -> None:
-    with pytest.raises(ValueError, match="^reach: 0 pixels must be above zero"):
+    with pytest.raises(ValueError, match=r"^reach: 0 pixels must be above zero$"):
         light_centre(torch.zeros(1, 48, 48), reach=0.0)
     with pytest.raises(ValueError, match=r"^reach: 0\.7 of the frame's side"):
         symmetry_centre(torch.zeros(1, 48, 48), reach=0.7)

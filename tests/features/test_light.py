@@ -164,7 +164,7 @@ def test_splines_times_multipoles_fit_as_scipy_does(frame: tuple[int, int], gene
     columns = (radial[:, :, None] * angular[:, None, :]).flatten(1).numpy()
     root = np.sqrt(weight.ravel())
     weighted = columns * root[:, None]
-    length = np.linalg.norm(weighted, axis=0)
+    length = np.linalg.norm(weighted, axis=0).reshape(-1, 5).max(axis=1).repeat(5)  # of each spline's longest order
     matrix = np.concatenate([weighted / length, np.sqrt(RIDGE) * np.eye(columns.shape[1])])
     best = lstsq(matrix, np.append(image.ravel() * root, np.zeros(columns.shape[1])))[0] / length
     ours = at_frame(torch.from_numpy(image)[None], 0.7, (0, 2, 4))(torch.from_numpy(weight)[None])[0]
