@@ -117,7 +117,6 @@ MAPS = table(
         keeps="bright curves of the widths asked for, complete rings among them",
         loses="signs, and faint extended light; by frangi and meijering the flux too",
         flux="sato grows with the flux; frangi and meijering are relative to the strongest ridge of the frame",
-        per_image="nothing by sato; by frangi and meijering how strong a ridge is, against those of other images",
     ),
     Feature(
         coherence,

@@ -84,13 +84,16 @@ def gallery(source: str, target: str, overrides: Iterable[str] = ()) -> None:
 
 
 def _row(feature: Feature, images: Store, many: Tensor, chosen: np.ndarray, floor: float) -> Row | None:
-    """The feature of the chosen lenses; of those that ask what the images do not say, a line in their place."""
+    """The feature of the chosen lenses; nothing, said aloud, of one that these images do not suit."""
     try:
         known = observation(images, floor, {need: feature.name for need in feature.needs})
+        feature.compute(many, **known)  # whatever is prepared once
     except InputError as error:
         print(f"gallery: left out: {error}")
         return None
-    feature.compute(many, **known)  # whatever is prepared once
+    except ValueError as error:
+        print(f"gallery: left out: {feature.name}: {error}")
+        return None
     took = []
     for _ in range(TURNS):
         began = time.perf_counter()

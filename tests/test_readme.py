@@ -128,6 +128,11 @@ def check_lenses(clone: Path, shell: Shell, output: str) -> None:
     assert "compare" in ran(output)
 
 
+def check_gallery(clone: Path, shell: Shell, output: str) -> None:
+    assert f"of 8 lenses in {Path('gallery/index.html')} and features.png" in output
+    assert '<section id="pixels">' in (clone / "gallery" / "index.html").read_text()
+
+
 def check_preview(clone: Path, shell: Shell, output: str) -> None:
     assert "simulate: 12 lenses of lens64 in lenses.png" in output
     assert (clone / "lenses.png").read_bytes().startswith(b"\x89PNG")
@@ -139,6 +144,7 @@ CHECKS = {
     "transform=arcsinh": check_stretch,
     "backbones": check_backbone,
     "queue": check_queue,
+    "pipeline.gallery": check_gallery,
     "--preview": check_preview,
     "$LENSES": check_lenses,
 }
