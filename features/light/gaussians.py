@@ -6,6 +6,7 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
+from features.filters import plain
 from features.geometry import light_centre, offsets
 from features.light.nnls import nnls
 from features.light.robust import fit
@@ -13,8 +14,8 @@ from features.light.robust import fit
 NARROWEST = 0.5  # pixels
 FLATTENING = (0.0, 1.0, 2.0)  # of the ladder's Gaussians, beside that of the galaxy's own moments
 REACH = 6.0  # pixels: the window of the moments
-DARK = -100.0  # exponent: what is fainter is zero, as products of denormal numbers are slow
-CHUNK = 2  # images
+DARK = -100.0  # least exponent of a Gaussian: products of denormal numbers are slow
+PART = 2048  # pixels
 
 
 def minus_gaussians(
@@ -34,10 +35,11 @@ def minus_gaussians(
         raise ValueError(f"centre: no centre {centre!r}; there are {', '.join(CENTRES)}")
     doubled = images.double()
     columns = ladder(doubled, CENTRES[centre](doubled), ratio)
+    joined = torch.cat([columns, doubled.flatten(1)[:, None]], dim=1)
     free: list[Bool[Tensor, "n k"] | None] = [None]  # the last round's, to begin with
 
     def solve(weights: Float[Tensor, "n h w"]) -> Float[Tensor, "n h w"]:
-        gram, moment = equations(columns, doubled.flatten(1), weights.flatten(1))
+        gram, moment = equations(joined, weights.flatten(1))
         amplitudes, free[0] = nnls(gram, moment, free[0])
         return (amplitudes[:, None] @ columns)[:, 0].view_as(doubled)
 
@@ -45,15 +47,24 @@ def minus_gaussians(
 
 
 def equations(
-    columns: Float[Tensor, "n k p"], images: Float[Tensor, "n p"], weights: Float[Tensor, "n p"]
-) -> tuple[Float[Tensor, "n k k"], Float[Tensor, "n k"]]:
-    """Weighted normal equations, a few images at a time: the weighted columns of all would not stay in cache."""
-    parts = []
-    for some, image, weight in zip(*(part.split(CHUNK) for part in (columns, images, weights)), strict=True):
-        weighted = some * weight[:, None]
-        parts.append(weighted @ torch.cat([some, image[:, None]], dim=1).mT)
-    both = torch.cat(parts)
-    return both[:, :, :-1], both[:, :, -1]
+    columns: Float[Tensor, "n k p"], weights: Float[Tensor, "n p"]
+) -> tuple[Float[Tensor, "n c c"], Float[Tensor, "n c"]]:
+    """Weighted normal equations; of the columns the last is what the others are to add up to.
+
+    On a CPU a part of a frame at a time, as the weighted columns of a block would not stay in cache.
+    """
+    if not plain(columns):
+        products = (columns * weights[:, None]) @ columns.mT
+    else:
+        products = torch.stack([_products(*one) for one in zip(columns, weights, strict=True)])
+    return products[:, :-1, :-1], products[:, :-1, -1]
+
+
+def _products(columns: Float[Tensor, "k p"], weights: Float[Tensor, " p"]) -> Float[Tensor, "k k"]:
+    total = columns.new_zeros(len(columns), len(columns))
+    for part, weight in zip(columns.split(PART, dim=1), weights.split(PART), strict=True):
+        total.addmm_(part * weight, part.T)
+    return total
 
 
 def ladder(images: Float[Tensor, "n h w"], centre: Float[Tensor, "n 2"], ratio: float) -> Float[Tensor, "n k p"]:
@@ -69,7 +80,7 @@ def ladder(images: Float[Tensor, "n h w"], centre: Float[Tensor, "n 2"], ratio: 
         p, c = flat * plus, flat * cross
         square = ((1 - p) * x**2 - 2 * c * x * y + (1 + p) * y**2) / (1 - p**2 - c**2).sqrt()
         falls = [square.flatten(1) * (-0.5 / (NARROWEST * ratio**step) ** 2) for step in range(steps + 1)]
-        rows += [torch.where(fall > DARK, torch.exp(fall), 0) for fall in falls]
+        rows += [torch.exp(fall.clamp_min(DARK)) for fall in falls]
     return torch.stack(rows, dim=1)
 
 

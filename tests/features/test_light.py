@@ -203,7 +203,8 @@ def test_least_squares_that_are_not_negative_are_scipys(generator: np.random.Gen
     images = torch.stack([galaxy(frame), galaxy(frame, 0.4, 1.0), torch.from_numpy(generator.normal(1, 1, frame))])
     columns = ladder(images, light_centre(images), 1.6)
     weight = torch.from_numpy(generator.uniform(0.1, 1, images.shape))
-    amplitudes, free = nnls(*equations(columns, images.flatten(1), weight.flatten(1)))
+    joined = torch.cat([columns, images.flatten(1)[:, None]], dim=1)
+    amplitudes, free = nnls(*equations(joined, weight.flatten(1)))
     assert (amplitudes >= 0).all()
     assert (amplitudes[~free] == 0).all()
     for column, image, own, found in zip(columns, images.flatten(1), weight.flatten(1), amplitudes, strict=True):
