@@ -61,16 +61,16 @@ def extremes(height: int, width: int, dtype: torch.dtype) -> Float[Tensor, "6 h 
 
 
 def survives(asked: Asked) -> str:
-    """Finite, in shape and in precision, on every frame."""
+    """Finite on every frame, in its shape; in its precision, on the smallest in both."""
     for height, width in FRAMES:
-        for dtype in (torch.float32, torch.float64):
-            for images in (extremes(height, width, dtype), lenses(height, width, dtype)):
-                made = asked(images)
-                if wrong := _shape(asked, images, made):
-                    return f"{height} x {width}: {wrong}"
-                bad = made.isinf() if asked.feature.missing else ~made.isfinite()
-                if bad.any():
-                    return f"{height} x {width}, {dtype}: image {int(bad.nonzero()[0, 0])} is not finite"
+        for dtype in (torch.float32, torch.float64)[: 2 if (height, width) == FRAMES[0] else 1]:
+            images = torch.cat([extremes(height, width, dtype), lenses(height, width, dtype)])
+            made = asked(images)
+            if wrong := _shape(asked, images, made):
+                return f"{height} x {width}: {wrong}"
+            bad = made.isinf() if asked.feature.missing else ~made.isfinite()
+            if bad.any():
+                return f"{height} x {width}, {dtype}: image {int(bad.nonzero()[0, 0])} is not finite"
     return ""
 
 

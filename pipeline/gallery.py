@@ -34,6 +34,7 @@ TIMED = 64  # images in the block whose time is taken
 TURNS = 3
 SIDE = 1.0  # inches of a picture
 WIDE = 10.0  # times the typical pixel, beyond which a map is drawn by arcsinh
+DEEP = 300.0  # and the knee of that, below the brightest pixels at least
 
 
 @dataclass(frozen=True)
@@ -106,22 +107,22 @@ def _row(feature: Feature, images: Store, many: Tensor, chosen: np.ndarray, floo
 def _figure(rows: list[Row]) -> Figure:
     """One row a feature, its words at the left."""
     figure, axes = plt.subplots(
-        len(rows), LENSES + 1, figsize=(LENSES * SIDE + 4, len(rows) * SIDE * 1.08),
-        gridspec_kw={"width_ratios": [4, *[SIDE] * LENSES], "wspace": 0.04, "hspace": 0.08}, squeeze=False,
+        len(rows), LENSES + 1, figsize=(LENSES * SIDE + 4, len(rows) * SIDE * 1.15),
+        gridspec_kw={"width_ratios": [4, *[SIDE] * LENSES], "wspace": 0.04, "hspace": 0.12}, squeeze=False,
     )  # fmt: skip
     for row, (words, *pictures) in zip(rows, axes, strict=True):
         said = row.said
         words.set_axis_off()
-        words.text(0, 0.95, said["name"], fontsize=10, weight="bold", va="top")
+        words.text(0, 1.0, said["name"], fontsize=9, weight="bold", va="top")
         lines = [said["options"], said["numbers"], said["keeps"], said["loses"]]
-        words.text(0, 0.72, "\n".join(_wrapped(line) for line in lines), fontsize=6.5, va="top", linespacing=1.25)
+        words.text(0, 0.79, "\n".join(_wrapped(line) for line in lines), fontsize=6, va="top", linespacing=1.2)
         drawn = row.drawn
         for axis, values in zip(pictures, drawn, strict=True):
             _draw(axis, values, drawn)
     return figure
 
 
-def _wrapped(line: str, width: int = 62) -> str:
+def _wrapped(line: str, width: int = 70) -> str:
     words, lines = line.split(), [""]
     for word in words:
         if len(lines[-1]) + len(word) + 1 > width:
@@ -150,8 +151,8 @@ def _draw(axis: plt.Axes, values: np.ndarray, row: np.ndarray) -> None:
 
 def _shown(maps: np.ndarray) -> np.ndarray:
     """Maps for the eye: by arcsinh where a few pixels are much brighter than most."""
-    typical = 3 * float(np.median(np.abs(maps)))
-    return np.arcsinh(maps / typical) if 0 < typical < np.percentile(np.abs(maps), 99.7) / WIDE else maps
+    typical, most = 3 * float(np.median(np.abs(maps))), float(np.percentile(np.abs(maps), 99.7))
+    return np.arcsinh(maps / max(typical, most / DEEP)) if typical < most / WIDE else maps
 
 
 def _limits(row: np.ndarray) -> tuple[float, float]:

@@ -85,7 +85,7 @@ def test_a_feature_without_fault_has_no_complaints() -> None:
     [
         (asked(logarithm), "survives", "image 0 is not finite"),
         (asked(doubled), "survives", "torch.float64 on cpu of images in torch.float32"),
-        (asked(cropped), "survives", "a map of shape (6, 47, 48) of images of shape (6, 48, 48)"),
+        (asked(cropped), "survives", "a map of shape (9, 47, 48) of images of shape (9, 48, 48)"),
         (asked(misnamed, turns=INVARIANT), "has_named_columns", "'brightness' does not begin with misnamed"),
         (asked(nameless, turns=INVARIANT), "has_named_columns", "1 columns, 0 names"),
         (asked(normalised_over_the_batch), "sees_no_company", "differs beside an image of NaN"),

@@ -40,6 +40,7 @@ def test_every_feature_answers(case: Case, question: str) -> None:
     assert QUESTIONS[question](asked(case)) == ""
 
 
+@pytest.mark.proof
 def test_every_feature_compiles_or_says_why_not() -> None:
     code = """if True:
         import features
