@@ -87,7 +87,7 @@ def duel(side: int, name: str, peer: Callable[[np.ndarray], np.ndarray], ours: C
         f"minus_{name}, {side} x {side}, {FEW} images",
         lambda: [peer(image) for image in few.numpy()],
         lambda: ours(few),
-        1,
+        None,
     )
 
 

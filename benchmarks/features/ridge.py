@@ -46,7 +46,7 @@ def main() -> None:
                 f"{name}, {side} x {side}",
                 lambda images=images, peer=peer: [peer(image) for image in images],
                 lambda ours=ours, name=name: MAPS[name].compute(ours),
-                1,
+                None,
             )
 
 

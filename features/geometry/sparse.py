@@ -50,13 +50,15 @@ def _add(
     values: Float[np.ndarray, "n r"],
 ) -> None:
     number, height, width = images.shape
-    quadrant = np.empty(((height + 1) // 2, (width + 1) // 2), images.dtype)
+    quadrant, both = np.empty(((height + 1) // 2, (width + 1) // 2), images.dtype), np.empty(width, images.dtype)
+    mirrored = both[::-1]
     for image in range(number):
         for row in range(quadrant.shape[0]):
             above, below, folded = images[image, row], images[image, height - 1 - row], quadrant[row]
+            for column in range(width):
+                both[column] = above[column] + below[column]
             for column in range(quadrant.shape[1]):
-                mirrored = width - 1 - column
-                folded[column] = (above[column] + below[column]) + (above[mirrored] + below[mirrored])
+                folded[column] = both[column] + mirrored[column]
         pixels = quadrant.reshape(-1)
         for ring in range(len(begins) - 1):
             a = b = c = d = images.dtype.type(0)
