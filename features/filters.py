@@ -48,16 +48,23 @@ Given = ParamSpec("Given")
 Made = TypeVar("Made")
 
 
+def unseen(function: Callable[Given, Made]) -> Callable[Given, Made]:
+    """What it returns is a constant to `torch.compile`: `torch.compiler.assume_constant_result`, which for this mark
+    alone would import the compiler, two seconds of a stage's start."""
+    function._dynamo_marked_constant = True  # type: ignore[attr-defined]
+    return function
+
+
 def remembered(function: Callable[Given, Made]) -> Callable[Given, Made]:
     """Keep the last results of a function of plain values; to `torch.compile` they are constants."""
     recall: Callable[..., Made] = lru_cache(maxsize=32)(function)
 
-    @torch.compiler.assume_constant_result
+    @unseen
     @wraps(function)
     def remember(*given: Hashable) -> Made:
         return recall(*given)
 
-    return remember  # keyword arguments are not passed on: a key has one spelling
+    return remember  # type: ignore[return-value]  # keyword arguments are not passed on: a key has one spelling
 
 
 def ordered(values: Float[Tensor, "n p"]) -> Float[Tensor, "n p"]:

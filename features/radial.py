@@ -13,6 +13,7 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
+from features.filters import unseen
 from features.geometry import (
     annulus,
     annulus_areas,
@@ -183,7 +184,7 @@ def _mean_of(values: Float[Tensor, "n r m"], kept: Bool[Tensor, "n r m"]) -> Flo
     return (values * kept).sum(dim=2) / kept.sum(dim=2)
 
 
-@torch.compiler.assume_constant_result
+@unseen
 def _derivative(number: int, window: int, order: int, dtype: torch.dtype, device: torch.device) -> Float[Tensor, "r r"]:
     return torch.from_numpy(_savitzky_golay(number, window, order)).to(device, dtype)
 

@@ -14,7 +14,7 @@ import torch
 from jaxtyping import Float, Int, UInt
 from torch import Tensor
 
-from features.filters import plain
+from features.filters import plain, unseen
 from features.geometry.overlap import annulus_overlap, annulus_pixels, circular, number_of_annuli
 
 
@@ -27,7 +27,7 @@ def annulus(height: int, width: int, thickness: float, like: Tensor) -> Int[Tens
     return _rings(height, width, thickness, like.device)
 
 
-@torch.compiler.assume_constant_result
+@unseen
 def _rings(height: int, width: int, thickness: float, device: torch.device) -> Int[Tensor, "h w"]:
     return torch.from_numpy(_annulus(height, width, thickness).copy()).to(device)
 
@@ -98,7 +98,7 @@ def in_annuli(
     return images.flatten(1)[:, places].masked_fill(beyond, math.inf).sort(dim=2).values, numbers
 
 
-@torch.compiler.assume_constant_result
+@unseen
 def places_within(height: int, width: int, reach: float, device: torch.device) -> Int[Tensor, " p"]:
     """Places (row x width + column) of the pixels whose centres are nearer to the centre than `reach` pixels."""
     within = np.hypot(*circular(height, width, 1.0, 0.0)) < reach
@@ -167,12 +167,12 @@ def _sparse_rings(height: int, width: int, thickness: float, dtype: str) -> Line
     return sparse(_members(height, width, thickness, dtype))
 
 
-@torch.compiler.assume_constant_result
+@unseen
 def _ring_areas(number: int, thickness: float, dtype: str, device: torch.device) -> Float[Tensor, " r"]:
     return torch.from_numpy((math.pi * thickness**2 * (2 * np.arange(number) + 1)).astype(dtype)).to(device)
 
 
-@torch.compiler.assume_constant_result
+@unseen
 def _area_weights(
     height: int, width: int, thickness: float, axis_ratio: float, angle: float, dtype: str, device: torch.device
 ) -> Float[Tensor, "q r"]:
@@ -188,7 +188,7 @@ def _areas(
     return np.ascontiguousarray(weights, dtype)
 
 
-@torch.compiler.assume_constant_result
+@unseen
 def _ring_weights(height: int, width: int, thickness: float, dtype: str, device: torch.device) -> Float[Tensor, "q r"]:
     return torch.from_numpy(_members(height, width, thickness, dtype)).to(device)
 
@@ -200,7 +200,7 @@ def _members(height: int, width: int, thickness: float, dtype: str) -> Float[np.
     return np.ascontiguousarray(_unfolded_weights(members / members.sum(axis=(1, 2), keepdims=True)), dtype)
 
 
-@torch.compiler.assume_constant_result
+@unseen
 def _places(
     height: int, width: int, thickness: float, axis_ratio: float, angle: float, device: torch.device
 ) -> tuple[Int[Tensor, "r m"], Int[Tensor, " r"]]:
@@ -208,7 +208,7 @@ def _places(
     return torch.from_numpy(places).to(device), torch.from_numpy(numbers).to(device)
 
 
-@torch.compiler.assume_constant_result
+@unseen
 def _positions(
     height: int, width: int, thickness: float, axis_ratio: float, angle: float, device: torch.device
 ) -> tuple[Int[Tensor, " p"], Int[Tensor, " p"], Float[Tensor, " p"]]:

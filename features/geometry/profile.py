@@ -7,7 +7,6 @@ and rings, which fill a part of an annulus, as a mean is.
 import numpy as np
 import torch
 from jaxtyping import Float
-from scipy.interpolate import CubicSpline
 from torch import Tensor
 
 from features.filters import ordered, remembered
@@ -55,6 +54,8 @@ def sorted_into_annuli(height: int, columns: int, width: float) -> tuple[Tensor,
 @remembered
 def spline(height: int, columns: int, width: float, quantile: float) -> Float[Tensor, "r p"]:
     """What each annulus adds to each pixel of the natural cubic spline through all of them; level beyond both ends."""
+    from scipy.interpolate import CubicSpline  # only here: its import takes longer than a stage's own
+
     order, counts = sorted_into_annuli(height, columns, width)
     distance = radius(height, columns, LIKE).flatten().numpy()
     nodes = np.array([np.quantile(ring, 1 - quantile) for ring in np.split(distance[order], np.cumsum(counts)[:-1])])
