@@ -33,9 +33,12 @@ class Asked:
     options: Mapping[str, Any] = field(default_factory=dict)
 
     def __call__(self, images: Float[Tensor, "n h w"], **changed: float) -> Tensor:
-        known = OBSERVATION | changed
-        made = self.feature.compute(images, **self.options, **{need: known[need] for need in self.feature.needs})
+        made = self.feature.compute(images, **self.options, **self.told(changed))
         return made if self.is_map else made[0]
+
+    def told(self, changed: Mapping[str, float]) -> dict[str, float]:
+        """What it asks to know of the observation."""
+        return {need: changed.get(need, OBSERVATION[need]) for need in self.feature.needs}
 
 
 def lenses(height: int, width: int, dtype: torch.dtype = torch.float64) -> Float[Tensor, "3 h w"]:
@@ -88,9 +91,7 @@ def has_named_columns(asked: Asked) -> str:
     """A name for every column of a vector, each different, and beginning with the feature's, or its singular."""
     if asked.is_map:
         return ""
-    images = lenses(*FRAMES[0])
-    needs = {need: OBSERVATION[need] for need in asked.feature.needs}
-    values, names = asked.feature.compute(images, **asked.options, **needs)
+    values, names = asked.feature.compute(lenses(*FRAMES[0]), **asked.options, **asked.told({}))
     if values.shape[1] != len(names):
         return f"{values.shape[1]} columns, {len(names)} names"
     if len(set(names)) != len(names):
@@ -192,9 +193,9 @@ def compiles_as_declared(asked: Asked) -> str:
     if asked.feature.compiles:
         return ""
     images = lenses(48, 48)
-    known = {need: OBSERVATION[need] for need in asked.feature.needs}
     torch.compiler.reset()
-    made = torch.compile(asked.feature.compute, fullgraph=True, backend="eager")(images, **asked.options, **known)
+    compiled = torch.compile(asked.feature.compute, fullgraph=True, backend="eager")
+    made = compiled(images, **asked.options, **asked.told({}))
     values = made if asked.is_map else made[0]
     return "" if _equal(values, asked(images), SAME) else "computes something else when compiled"
 

@@ -1,4 +1,4 @@
-"""What a feature says of itself: a line of the tables in `features/__init__.py`, and what its tests hold it to."""
+"""What a feature says of itself: a line of the tables in `features/table.py`, and what its tests hold it to."""
 
 from collections.abc import Callable
 from dataclasses import dataclass

@@ -76,6 +76,13 @@ def ordered(values: Float[Tensor, "n p"]) -> Float[Tensor, "n p"]:
     return ascending
 
 
+def sorted_quantile(ascending: Float[Tensor, "n p"], fraction: float) -> Float[Tensor, " n"]:
+    """Linear between order statistics, as NumPy's default."""
+    place = fraction * (ascending.shape[1] - 1)
+    below, above = math.floor(place), math.ceil(place)
+    return torch.lerp(ascending[:, below], ascending[:, above], place - below)
+
+
 def b3_smooth(images: Float[Tensor, "n h w"], step: int) -> Float[Tensor, "n h w"]:
     """Smooth by the B3-spline (1, 4, 6, 4, 1) / 16 along both axes, its taps `step` pixels apart ("a trous").
 

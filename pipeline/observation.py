@@ -1,5 +1,7 @@
 """The observation: what features may ask to know of how a store's images were taken, one number each for all."""
 
+from collections.abc import Callable
+
 import numpy as np
 
 from pipeline.errors import InputError
@@ -17,15 +19,15 @@ def observation(images: Store, floor: float, needs: dict[str, str]) -> dict[str,
 
     Raises `InputError` where the images do not say it.
     """
-    known = {
-        "sky_rms": sky_rms(images, floor),
-        "pixel_scale": images.attributes["pixel_scale"] or _median(images, "pixel_scale"),
-        "psf_fwhm": images.attributes["psf_fwhm"] or _median(images, "psf_fwhm"),
-        "electrons": _electrons(images),
+    known: dict[str, Callable[[], float | None]] = {
+        "sky_rms": lambda: sky_rms(images, floor),
+        "pixel_scale": lambda: images.attributes["pixel_scale"] or _median(images, "pixel_scale"),
+        "psf_fwhm": lambda: images.attributes["psf_fwhm"] or _median(images, "psf_fwhm"),
+        "electrons": lambda: _electrons(images),
     }
     found = {}
     for need, label in sorted(needs.items()):
-        value = known[need]
+        value = known[need]()
         if value is None:
             raise InputError(f"{label} needs {need}, which these images do not say; it comes from {WHERE[need]}")
         found[need] = float(value)

@@ -4,22 +4,15 @@ A point costs each image four loads from far apart if it is taken alone. Here a 
 that what is loaded for a point is a vector with one pixel of each.
 """
 
-import inspect
-from collections.abc import Callable
-from typing import Any
-
 import numpy as np
 from jaxtyping import Float, Int
-from numba import njit
+
+from features.geometry.compiled import compiler
 
 U = np.uintp  # an index that cannot be negative needs no look at its sign
 Images = Float[np.ndarray, "n p"]
 POINTS = 128  # whose sums stay in the nearest cache
-
-
-def compiled(function: Callable[..., Any]) -> Any:
-    """Compile a function; what checks its shapes in tests is taken off first."""
-    return njit(cache=True, error_model="numpy")(inspect.unwrap(function))
+compiled = compiler()
 
 
 @compiled

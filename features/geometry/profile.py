@@ -9,7 +9,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from features.filters import ordered, remembered
+from features.filters import ordered, remembered, sorted_quantile
 from features.geometry.annuli import annulus
 from features.geometry.frame import radius
 
@@ -31,17 +31,9 @@ def radial_quantile(
     height, columns = images.shape[1], images.shape[2]
     order, counts = sorted_into_annuli(height, columns, width)
     pixels = images.flatten(1)[:, order.to(images.device)].split(counts, dim=1)  # r times (n, pixels)
-    profile = torch.stack([_quantile(ring, quantile) for ring in pixels], dim=1)  # (n, r)
+    profile = torch.stack([sorted_quantile(ordered(ring), quantile) for ring in pixels], dim=1)  # (n, r)
     spread = spline(height, columns, width, quantile).to(images.device, images.dtype)
     return (profile @ spread).unflatten(1, (height, columns))
-
-
-def _quantile(values: Float[Tensor, "n p"], quantile: float) -> Float[Tensor, " n"]:
-    """Linear between order statistics, as NumPy's default."""
-    place = quantile * (values.shape[1] - 1)
-    below, above = int(np.floor(place)), int(np.ceil(place))
-    ascending = ordered(values)
-    return torch.lerp(ascending[:, below], ascending[:, above], place - below)
 
 
 @remembered

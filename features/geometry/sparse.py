@@ -3,11 +3,10 @@
 A product with the whole matrix is ten times the work and leaves the cache.
 """
 
-import inspect
-
 import numpy as np
 from jaxtyping import Float, UInt
-from numba import njit
+
+from features.geometry.compiled import compiler
 
 ABREAST = 4  # sums at a time: one alone would wait for itself
 
@@ -42,6 +41,7 @@ def sums(
     return values
 
 
+@compiler("reassoc", "contract", "nsz")
 def _add(
     images: Float[np.ndarray, "n h w"],
     begins: UInt[np.ndarray, " e"],
@@ -68,6 +68,3 @@ def _add(
                 c += shares[line, 2] * pixels[places[line, 2]]
                 d += shares[line, 3] * pixels[places[line, 3]]
             values[image, ring] = (a + b) + (c + d)
-
-
-_add = njit(cache=True, fastmath={"reassoc", "contract", "nsz"})(inspect.unwrap(_add))

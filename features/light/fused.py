@@ -1,24 +1,17 @@
 """`features.light.weights` on the CPU: a few passes over an image in cache, not thirty over a block in memory."""
 
-import inspect
 import math
-from collections.abc import Callable
-from typing import Any
 
 import numpy as np
 from jaxtyping import Float64
-from numba import njit
 
+from features.geometry.compiled import compiler
 from features.light.weights import BLURRED, CLEAR, GONE, LEAST, LOW, MISFIT, NOTHING
 
 Maps = Float64[np.ndarray, "n h w"]
 Image = Float64[np.ndarray, "h w"]
-LOOSE = {"reassoc", "contract", "arcp", "nsz"}  # sums in any order; NaN and infinity stay what they are
-
-
-def compiled(function: Callable[..., Any]) -> Any:
-    """Compile a function; what checks its shapes in tests is taken off first."""
-    return njit(fastmath=LOOSE, cache=True, error_model="numpy")(inspect.unwrap(function))
+# sums in any order; NaN and infinity stay what they are
+compiled = compiler("reassoc", "contract", "arcp", "nsz")
 
 
 @compiled

@@ -22,7 +22,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from features.ring import lens_light, mirror
-from features.ring.unwrap import QUIET, binning, coarse, smooth, unwrap
+from features.ring.unwrap import QUIET, binning, coarse, radii, smooth, unwrap
 
 COLUMNS = ["einstein_radius", "einstein_radius_error", "einstein_radius_found"]
 SMALLEST = 24  # pixels a side
@@ -107,7 +107,7 @@ def light_reading(frame: Float[Tensor, "n h w"], fwhm: float) -> Ring:
 
 def searched(flux: Float[Tensor, "n r a"], fwhm: float) -> tuple[Float[Tensor, " n"], Float[Tensor, " n"]]:
     """The best trial radius and its error: from how far it moves when one sector of angles is left out (jackknife)."""
-    trial, reach = mirror.trials(flux), float(radii_of(flux)[-1])
+    trial, reach = mirror.trials(flux), float(radii(flux.shape[1], flux)[-1])
     match = mirror.mirrored(flux) * (trial > max(mirror.LEAST, fwhm))[:, None]  # (n, k, p)
     match, cover = (score.unflatten(2, (SECTORS, -1)).sum(3) for score in (match, mirror.covered(flux)))
     radius = mirror.highest(match.sum(2) * cover.sum(2), trial, reach)
@@ -122,11 +122,7 @@ def between(
     flux: Float[Tensor, "n r a"], near: Float[Tensor, " n"], far: Float[Tensor, " n"], angles: bool = False
 ) -> Tensor:
     """Mean flux at radii between the two, at every angle or over all of them."""
-    r = radii_of(flux)
+    r = radii(flux.shape[1], flux)
     inside = ((r >= near[:, None]) & (r <= far[:, None])).to(flux.dtype)
     along = torch.einsum("nr,nra->na", inside, flux) / inside.sum(1, keepdim=True).clamp_min(1)
     return along if angles else along.mean(1)
-
-
-def radii_of(flux: Float[Tensor, "n r a"]) -> Float[Tensor, " r"]:
-    return (torch.arange(flux.shape[1], dtype=flux.dtype, device=flux.device) + 0.5) * mirror.STEP

@@ -3,11 +3,11 @@ profile about a centre of its own."""
 
 import math
 
-import numpy as np
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from features.filters import ordered
 from features.geometry import offsets
 from features.ring.unwrap import ANGLES, STEP, angles, radii, stretch, unwrap
 
@@ -38,7 +38,7 @@ def shape(images: Float[Tensor, "n h w"]) -> tuple[Float[Tensor, "n 2"], Float[T
     """
     centre = core(images)
     ellipse = torch.zeros_like(centre)
-    r = radii(images)
+    r = radii(min(images.shape[1:]), images)
     for _ in range(ROUNDS):
         unwrapped = unwrap(images, centre, ellipse)
         light = falling(unwrapped)
@@ -54,14 +54,9 @@ def shape(images: Float[Tensor, "n h w"]) -> tuple[Float[Tensor, "n 2"], Float[T
 
 def falling(unwrapped: Float[Tensor, "n r a"]) -> Float[Tensor, "n r"]:
     """A low quantile over angle that never rises outwards nor falls below zero: no ring is in it, nor most arcs."""
-    return _sorted(unwrapped)[:, :, QUANTILE].mean(-1).cummin(dim=1).values.clamp_min(0)
-
-
-def _sorted(unwrapped: Float[Tensor, "n r a"]) -> Float[Tensor, "n r a"]:
-    """Over angle; on the CPU by NumPy, whose sort is several times as fast as torch's."""
-    if unwrapped.device.type == "cpu":
-        return torch.from_numpy(np.sort(unwrapped.detach().numpy(), axis=-1))
-    return unwrapped.sort(dim=-1).values
+    return (
+        ordered(unwrapped.flatten(0, 1)).view_as(unwrapped)[:, :, QUANTILE].mean(-1).cummin(dim=1).values.clamp_min(0)
+    )
 
 
 def convex(light: Float[Tensor, "n r"], inner: float) -> Float[Tensor, "n r"]:
@@ -69,7 +64,7 @@ def convex(light: Float[Tensor, "n r"], inner: float) -> Float[Tensor, "n r"]:
 
     A Sersic profile is convex in the logarithm if its index is above 1; one below 1 is cut too low.
     """
-    r, floor = _radii_of(light), 0.5
+    r, floor = radii(light.shape[1], light), 0.5
     logarithm = light.clamp_min(floor).log()
     low, high, number = SLOPES
     slope = -torch.logspace(math.log10(low), math.log10(high), number, dtype=light.dtype, device=light.device)
@@ -83,16 +78,12 @@ def without(
     unwrapped: Float[Tensor, "n r a"], light: Float[Tensor, "n r"], ellipse: Float[Tensor, "n 2"]
 ) -> Float[Tensor, "n r a"]:
     """What is above an elliptical profile, over its rms: of the sky (1), and of a share of the light itself."""
-    r = _radii_of(light)
+    r = radii(light.shape[1], light)
     at = ((r[:, None] / stretch(ellipse)[:, None, :]) / STEP - 0.5).clamp(0, len(r) - 1.001)
     below = at.floor().long()
     profile = light[:, :, None].expand_as(unwrapped)
     model = torch.lerp(profile.gather(1, below), profile.gather(1, below + 1), at - below)
     return (unwrapped - model) / _rms(model, 1)
-
-
-def _radii_of(light: Float[Tensor, "n r"]) -> Float[Tensor, " r"]:
-    return (torch.arange(light.shape[1], dtype=light.dtype, device=light.device) + 0.5) * STEP
 
 
 def _rms(light: Tensor, samples: int) -> Tensor:
@@ -108,11 +99,11 @@ def _harmonic(unwrapped: Float[Tensor, "n r a"], m: int) -> Float[Tensor, "n r 2
 
 def _weighted_median(values: Float[Tensor, "n r 2"], weights: Float[Tensor, "n r"]) -> Float[Tensor, "n 2"]:
     """Over radii; zero where nothing has weight."""
-    ordered, order = values.sort(dim=1)
+    ascending, order = values.sort(dim=1)
     mass = weights[:, :, None].expand_as(values).gather(1, order).cumsum(1)
     total = mass[:, -1:]
     half = (mass < total / 2).sum(1, keepdim=True).clamp_max(values.shape[1] - 1)
-    return torch.where(total > 0, ordered.gather(1, half), 0)[:, 0]
+    return torch.where(total > 0, ascending.gather(1, half), 0)[:, 0]
 
 
 def _tiny(like: Tensor) -> float:

@@ -1,22 +1,13 @@
 """The eigenvalues of `hessian`, fused for a CPU: every inner loop is along a row, so that it is done in vectors."""
 
-import inspect
-from collections.abc import Callable
-from typing import Any
-
 import numpy as np
 from jaxtyping import Float
-from numba import njit
+
+from features.geometry.compiled import compiler
 
 Row = Float[np.ndarray, " w"]
-
-
-def compiled(function: Callable[..., Any]) -> Any:
-    """Compile a function; what checks its shapes in tests is taken off first.
-
-    Sums keep their order and NaN its meaning: no more of fast mathematics than fused multiplication and addition.
-    """
-    return njit(fastmath={"contract"}, cache=True, error_model="numpy")(inspect.unwrap(function))
+# sums keep their order and NaN its meaning: no more liberty than fused multiplication and addition
+compiled = compiler("contract")
 
 
 @compiled

@@ -47,10 +47,9 @@ def smooth(images: Float[Tensor, "n h w"]) -> Float[Tensor, "n h w"]:
     return (rows[:, :, :-2] + 2 * rows[:, :, 1:-1] + rows[:, :, 2:]) / 4
 
 
-def radii(images: Float[Tensor, "n h w"]) -> Float[Tensor, " r"]:
-    """Radii of the unwrapped image, out to the nearest edge from the middle of the frame."""
-    count = min(images.shape[1:])
-    return (torch.arange(count, dtype=images.dtype, device=images.device) + 0.5) * STEP
+def radii(count: int, like: Tensor) -> Float[Tensor, " r"]:
+    """Radii of an unwrapped image; as many as its frame's shorter side reach the nearest edge from the middle."""
+    return (torch.arange(count, dtype=like.dtype, device=like.device) + 0.5) * STEP
 
 
 def angles(like: Tensor) -> Float[Tensor, " a"]:
@@ -72,7 +71,7 @@ def unwrap(
     Beyond its edge the frame is continued by its edge.
     """
     height, width = images.shape[1:]
-    phi, r = angles(images), radii(images)
+    phi, r = angles(images), radii(min(height, width), images)
     along = r[:, None] if ellipse is None else r[:, None] * stretch(ellipse)[:, None, :]
     x = (centre[:, 0, None, None] + along * phi.cos()) * (2 / (width - 1))  # -1 and 1 are the outer pixels' centres
     y = (centre[:, 1, None, None] + along * phi.sin()) * (2 / (height - 1))

@@ -8,7 +8,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from features.filters import ordered, plain
+from features.filters import ordered, plain, sorted_quantile
 from features.stretch.arcsinh import BLOCK, of_positive_
 
 Images = Float[Tensor, "n h w"]
@@ -45,7 +45,7 @@ def percentile_clip(images: Float[Tensor, "n h w"], low: float = 1.0, high: floa
     if not 0 <= low < high <= 100:
         raise ValueError(f"low: {low:g}, with high: {high:g}; percentiles are 0 <= low < high <= 100")
     ascending = ordered(images.flatten(1))
-    return between(images, _percentile(ascending, low), _percentile(ascending, high)).clamp(0, 1)
+    return between(images, sorted_quantile(ascending, low / 100), sorted_quantile(ascending, high / 100)).clamp(0, 1)
 
 
 def zscale(images: Float[Tensor, "n h w"], contrast: float = 0.25) -> Float[Tensor, "n h w"]:
@@ -116,13 +116,6 @@ def _minmax_into(out: Images, images: Images, knee: float) -> None:
 
 def _arcsinh(value: float) -> float:
     return float(torch.asinh(torch.tensor(value, dtype=torch.float64)))
-
-
-def _percentile(ascending: Float[Tensor, "n p"], per_cent: float) -> Limits:
-    last = ascending.shape[1] - 1
-    position = per_cent / 100 * last
-    below = int(position)
-    return torch.lerp(ascending[:, below], ascending[:, min(below + 1, last)], position - below)
 
 
 def _zscale_limits(ascending: Float[Tensor, "n p"], contrast: float) -> tuple[Limits, Limits]:
