@@ -60,7 +60,7 @@ class Row:
         return {
             "name": self.feature.name,
             "options": options or "no options",
-            "numbers": f"{shape}{span}; {self.cost:.3g} µs an image",
+            "numbers": f"{shape}{span}; {self.cost:,.{0 if self.cost >= 10 else 1}f} µs an image",
             "keeps": f"keeps {self.feature.keeps}",
             "loses": f"loses {self.feature.loses}",
         }
