@@ -1,6 +1,7 @@
 """SIGKILL at random moments of the data stages: whatever is left, the next run ends in the bytes of a calm one."""
 
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -37,9 +38,24 @@ def start(name: str, folder: Path) -> subprocess.Popen[bytes]:
 
 
 def finish(name: str, folder: Path) -> float:
+    """Seconds from its first trace in the folder to its end."""
+    process = start(name, folder)
+    wait_for_a_trace(process, folder)
     began = time.monotonic()
-    assert start(name, folder).wait() == 0
+    assert process.wait() == 0
     return time.monotonic() - began
+
+
+def wait_for_a_trace(process: subprocess.Popen[bytes], folder: Path) -> None:
+    """Until the process has written something, or has ended: starting Python can take longer than the writing."""
+    before = traces(folder)
+    while process.poll() is None and traces(folder) == before:
+        time.sleep(0.005)
+
+
+def traces(folder: Path) -> list[tuple[str, list[str]]]:
+    """What lies in the folder and below; a file being written has a name that none had before."""
+    return [(room, sorted(files)) for room, _, files in os.walk(folder)]
 
 
 def digests(path: Path) -> dict[str, bytes]:
@@ -62,8 +78,9 @@ def test_twenty_kills_change_no_byte(name: str, tiny: Path) -> None:
     clear(target)
     while kills < KILLS:
         process = start(name, tiny)
+        wait_for_a_trace(process, tiny)
         try:
-            process.wait(timeout=generator.uniform(0.1, 1.1) * whole)
+            process.wait(timeout=generator.uniform(0, 1.2) * whole)
             assert process.returncode == 0
             assert digests(target) == calm
             through += 1

@@ -81,6 +81,7 @@ def discard(path: str | Place) -> None:
             _remove(path)
     else:
         _remove(path.with_name(f".{path.name}.partial"))
+        _remove(_aside(path))
 
 
 @dataclass(frozen=True)
@@ -229,8 +230,23 @@ def _finish(path: Place, work: Place, arrays: list[Array], cuts: Cuts, said: Map
     _remove(work / RECORDS)
     atomic.write(work / manifest.ROOT, manifest.root(arrays, cuts, dict(sorted(shards.items())), said))
     if work != path:
-        _remove(path)
-        work.rename(path)
+        _put(work, path)
+
+
+def _put(work: Path, path: Path) -> None:
+    """The work in the place of the store that may stand there, which is moved aside whole before it is removed:
+    a kill halfway would else leave a part of it in the way of every later try.
+    """
+    aside = _aside(path)
+    _remove(aside)
+    if path.exists():
+        path.rename(aside)
+    work.rename(path)
+    _remove(aside)
+
+
+def _aside(path: Path) -> Path:
+    return path.with_name(f".{path.name}.replaced")
 
 
 def _check_free(path: Place) -> None:
