@@ -5,13 +5,11 @@ from itertools import pairwise
 
 from torch import nn
 
-from models.blocks import conv_norm_act
+from models.blocks import Mean, Trunk, conv_norm_act
 
 
-def build(
-    in_channels: int, num_targets: int, widths: Sequence[int] = (16, 32, 64, 128), dropout: float = 0.0
-) -> nn.Module:
-    """Stages of two 3 x 3 convolutions, the first with stride 2, one stage a width; mean over the frame; a linear head.
+def build(in_channels: int, widths: Sequence[int] = (16, 32, 64, 128)) -> Trunk:
+    """Stages of two 3 x 3 convolutions, the first with stride 2, one stage a width; the mean over the frame.
 
     Any frame; 0.29 M parameters as it stands, for one channel and one target.
     """
@@ -19,5 +17,4 @@ def build(
         raise ValueError(f"widths: {list(widths)}; there must be one or more, each at least 1")
     channels = [in_channels, *widths]
     stages = [nn.Sequential(conv_norm_act(a, b, stride=2), conv_norm_act(b, b)) for a, b in pairwise(channels)]
-    head = [nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Dropout(dropout), nn.Linear(widths[-1], num_targets)]
-    return nn.Sequential(*stages, *head)
+    return Trunk(nn.Identity(), stages, Mean(), widths, widths[-1])
