@@ -33,7 +33,14 @@ from pipeline.params import plain
 from pipeline.places import Place, place
 from pipeline.store import Store
 
-CODE = ("pipeline/train.py", "models/blocks.py", "models/timm_cpu.py", "models/training/*.py")
+CODE = (
+    "pipeline/train.py",
+    "models/blocks/*.py",
+    "models/heads/*.py",
+    "models/network/*.py",
+    "models/timm_cpu.py",
+    "models/training/*.py",
+)
 
 
 def train(
