@@ -9,7 +9,6 @@ and `attention` off it is `xresnet` with another stem, and with `deconvolution: 
 from collections.abc import Callable, Sequence
 from functools import partial
 
-import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
@@ -97,12 +96,12 @@ class Block(nn.Module):
     ) -> None:
         super().__init__()
         out_channels = inner * expansion
-        path = (
-            nn.Sequential(layer(in_channels, inner, 1), activation_(activation)) if expansion > 1 else nn.Sequential()
-        )
-        path.append(layer(inner if expansion > 1 else in_channels, inner, 3, stride, groups))
-        path.append(activation_(activation))
-        path.append(_silent(layer(inner, out_channels, 1 if expansion > 1 else 3)))
+        first = [] if expansion == 1 else [layer(in_channels, inner, 1)]
+        strided = layer(inner if first else in_channels, inner, 3, stride, groups)
+        path = nn.Sequential()
+        for convolution in (*first, strided):
+            path.append(convolution).append(activation_(activation))
+        path.append(_silent(layer(inner, out_channels, 1 if first else 3)))
         if reduction:
             path.append(SqueezeExcitation(out_channels, reduction, activation))
         shortcut = nn.Sequential()
@@ -117,7 +116,7 @@ class Block(nn.Module):
 
 
 def _stem(in_channels: int, channels: Sequence[int], layer: Layer, activation: str) -> nn.Sequential:
-    """Three 3 x 3 convolutions, the first with stride 2, and a maximum over 3 x 3 with stride 2: a quarter of a side."""
+    """Three 3 x 3 convolutions, the first with stride 2, and a maximum with stride 2: a quarter of a side is left."""
     narrow, wide = channels
     widths = [(in_channels, narrow), (narrow, narrow), (narrow, wide)]
     stem = nn.Sequential()
@@ -150,7 +149,6 @@ def _silent(layer: nn.Sequential) -> nn.Sequential:
     return layer
 
 
-@torch.no_grad()
 def _initialise(module: nn.Module) -> None:
     if isinstance(module, nn.Conv2d):
         nn.init.kaiming_normal_(module.weight)

@@ -44,6 +44,6 @@ class SimpleSelfAttention(nn.Module):
     def forward(self, maps: Float[Tensor, "n c h w"]) -> Float[Tensor, "n c h w"]:
         with torch.autocast(maps.device.type, enabled=False):
             pixels = maps.flatten(2).to(self.gain.dtype)  # (n, c, p)
-            attention = pixels @ pixels.mT @ self.mixing.weight  # (n, c, c)
-            attended = self.gain * (attention @ pixels)
+            attention = pixels @ pixels.mT  # (n, c, c)
+            attended = self.gain * (attention @ self.mixing(pixels.mT).mT)
         return maps + attended.view(maps.shape).to(maps.dtype)

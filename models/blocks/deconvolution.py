@@ -56,6 +56,7 @@ class FastDeconv(nn.Conv2d):
     third patch: of a frame of 3 pixels they see nothing but a corner and its padding.
     """
 
+    bias: nn.Parameter  # type: ignore[assignment]  # always there
     running_mean: Tensor  # (m, f)
     running_root: Tensor  # (m, f, f)
     batches: Tensor
@@ -118,7 +119,6 @@ class FastDeconv(nn.Conv2d):
 
     def _fold(self, mean: Float[Tensor, "m f"], root: Float[Tensor, "m f f"]) -> tuple[Tensor, Tensor]:
         """Weights and bias that do to a patch x what the layer's own do to root (x - mean)."""
-        assert self.bias is not None  # noqa: S101
         weight = self.weight.reshape(*mean.shape[:1], -1, mean.shape[1]) @ root  # (m, outputs and blocks, f)
         shift = (weight @ mean[..., None]).view(self.out_channels, -1).sum(dim=1)
         return weight.view_as(self.weight), self.bias - shift
