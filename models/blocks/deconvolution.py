@@ -25,10 +25,9 @@ MOMENTUM = 0.1  # share of a batch in the running estimates, once there have bee
 def inverse_root(matrices: Float[Tensor, "m f f"], iterations: int) -> Float[Tensor, "m f f"]:
     """A^(-1/2) of symmetric positive-definite matrices by the coupled Newton-Schulz iteration, differentiable.
 
-    An iteration multiplies what is left to do in the smallest eigenvalues by 1.5 at most, so that after `iterations`
-    those below about 1.5^(-2 iterations) of the Frobenius norm are still too quiet: five, the default of the paper,
-    equalise variances within a factor of some fifty and leave the rest of the noise alone. The coupled form is the
-    stable one: rounding errors do not grow with further iterations.
+    An iteration multiplies the root in the direction of a small eigenvalue by 1.5 at most. Five, the paper's default,
+    amplify no variance by more than 1.5^10 = 58 over the Frobenius norm: what is quieter than that stays too quiet,
+    which spares the noise. The coupled form is the stable one: rounding errors do not grow with further iterations.
     """
     scale = torch.linalg.matrix_norm(matrices, keepdim=True)  # (m, 1, 1)
     identity = torch.eye(matrices.shape[-1], dtype=matrices.dtype, device=matrices.device)
@@ -56,7 +55,7 @@ class FastDeconv(nn.Conv2d):
     third patch: of a frame of 3 pixels they see nothing but a corner and its padding.
     """
 
-    bias: nn.Parameter  # type: ignore[assignment]  # always there
+    bias: nn.Parameter  # always there
     running_mean: Tensor  # (m, f)
     running_root: Tensor  # (m, f, f)
     batches: Tensor
