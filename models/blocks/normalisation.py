@@ -1,14 +1,14 @@
 """Normalisation of maps by name.
 
-| name        | mean and variance of                      | affine                                           |
-|-------------|-------------------------------------------|--------------------------------------------------|
-| batch       | a channel, over batch and frame           | scale and shift a channel                        |
-| layer       | an image: all its channels and pixels     | scale and shift a channel                        |
-| group       | a group of channels of an image           | scale and shift a channel                        |
-| instance    | a channel of an image                     | scale and shift a channel                        |
-| none        | nothing                                   | none                                             |
-| proxy_layer | as layer                                  | in the activation after it: models/blocks/proxy.py |
-| proxy_group | as group, with four groups                | likewise                                         |
+| name        | mean and variance of                  | scale and shift a channel                          |
+|-------------|---------------------------------------|----------------------------------------------------|
+| batch       | a channel, over batch and frame       | yes                                                |
+| layer       | an image: all its channels and pixels | yes                                                |
+| group       | a group of channels of an image       | yes                                                |
+| instance    | a channel of an image                 | yes                                                |
+| none        | nothing                               | no                                                 |
+| proxy_layer | as layer                              | in the activation after it: models/blocks/proxy.py |
+| proxy_group | as group, with four groups            | likewise                                           |
 
 Of these only `batch` looks at other images. `layer` and `instance` take away how bright an image, or a channel of it,
 is: what the head may need of that must have gone elsewhere before.
@@ -61,7 +61,7 @@ def replace_batch_norms(network: nn.Module, name: str) -> None:
     """Turn every batch normalisation of a built network, timm's included, into the named one, in place.
 
     Scale and shift stay as they were initialised (zero, where a residual branch begins at zero); what the network
-    remembers of its training images goes.
+    remembers of its training images goes. With `none` the shift goes too, and timm's convolutions bring no bias.
     """
     found = [(path, layer) for path, layer in network.named_modules() if isinstance(layer, nn.BatchNorm2d)]
     if not found:
@@ -73,6 +73,7 @@ def replace_batch_norms(network: nn.Module, name: str) -> None:
 def _replaced(layer: nn.BatchNorm2d, name: str) -> nn.Module:
     made = normalisation(name, layer.num_features)
     if layer.affine and name != "none":
-        made.load_state_dict({"weight": layer.weight, "bias": layer.bias})
+        made.register_parameter("weight", layer.weight)
+        made.register_parameter("bias", layer.bias)
     inside = [part for _, part in layer.named_children()]  # timm's layer has a dropout and the activation in it
     return nn.Sequential(made, *inside) if inside else made

@@ -38,8 +38,8 @@ def test_the_spread_is_the_formula_s(name: str) -> None:
     for layer, fan in ((conv, (144, 576)), (linear, (256, 100))):
         expected = STD[name](*fan)
         error = 4 / math.sqrt(2 * layer.weight.numel())  # four standard errors of a standard deviation
-        assert float(layer.weight.std()) == pytest.approx(expected, rel=error)
-        assert abs(float(layer.weight.mean())) < 4 * expected / math.sqrt(layer.weight.numel())
+        assert layer.weight.std().item() == pytest.approx(expected, rel=error)
+        assert abs(layer.weight.mean().item()) < 4 * expected / math.sqrt(layer.weight.numel())
         assert layer.bias is not None
         assert not layer.bias.any()
     assert (net[1].weight == 1).all()
@@ -49,7 +49,7 @@ def test_the_spread_is_the_formula_s(name: str) -> None:
 def test_bounded_distributions_end_where_they_should(name: str, limit: float) -> None:
     net, conv, _ = two_layers()
     initialise(net, name)
-    assert 0.95 * limit < float(conv.weight.abs().max()) <= limit * (1 + 1e-6)
+    assert 0.95 * limit < conv.weight.abs().max().item() <= limit * (1 + 1e-6)
 
 
 def test_orthogonal_is_orthogonal() -> None:

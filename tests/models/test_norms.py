@@ -65,8 +65,10 @@ def test_only_batch_normalisation_lets_images_see_each_other(name: str, maps: Te
 
 @pytest.mark.parametrize(
     ("channels", "most", "at_least", "expected"),
-    [(64, 32, 8, 8), (512, 32, 8, 32), (24, 32, 8, 3), (8, 32, 8, 1), (3, 32, 8, 1), (17, 32, 8, 1)]
-    + [(64, 4, 1, 4), (6, 4, 1, 3), (1, 4, 1, 1), (7, 4, 1, 1)],
+    [
+        *[(64, 32, 8, 8), (512, 32, 8, 32), (24, 32, 8, 3), (8, 32, 8, 1), (3, 32, 8, 1), (17, 32, 8, 1)],
+        *[(64, 4, 1, 4), (6, 4, 1, 3), (1, 4, 1, 1), (7, 4, 1, 1)],
+    ],
 )
 def test_groups_are_equal_and_no_narrower_than_asked(channels: int, most: int, at_least: int, expected: int) -> None:
     assert groups(channels, most, at_least) == expected
@@ -169,7 +171,7 @@ def test_cnn_with_every_name_learns_and_survives_a_file(option: str) -> None:
         optimiser.zero_grad()
         loss.backward()
         optimiser.step()
-        losses.append(float(loss))
+        losses.append(loss.item())
     assert losses[-1] < losses[0]
     assert all(p.grad is not None and p.grad.isfinite().all() and p.grad.any() for p in model.parameters())
     file = io.BytesIO()
@@ -189,8 +191,8 @@ def test_width_multiplies_every_stage(width: float, expected: tuple[int, int]) -
 
 
 def test_cnn_refuses_what_it_does_not_know() -> None:
-    with pytest.raises(ValueError, match=r"^width: 0 is not positive; 1.0 is the network as it stands"):
-        small(width=0)
+    with pytest.raises(ValueError, match=r"^width: 0.0 is not positive; 1.0 is the network as it stands"):
+        small(width=0.0)
     with pytest.raises(ValueError, match=r"^norm: no 'x'"):
         small(norm="x")
     with pytest.raises(ValueError, match=r"^no option 'nrom'; there are widths, width, norm, activation, fusion"):
