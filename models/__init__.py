@@ -5,14 +5,18 @@ and a name in params.yaml. A backbone imports only `models.blocks`, `models.timm
 dependencies of a run in dvc.yaml are complete.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from inspect import signature
 from typing import Any
 
+import torch
+
 from models import cnn, resnet, xresnet, xresnet_hybrid
 from models.blocks import Trunk
+from models.blocks.proxy import join_proxies
 from models.heads import HEADS
 from models.network import Network, fused
+from models.network.initial import initialise
 
 BACKBONES: dict[str, Callable[..., Trunk]] = {
     "cnn": cnn.build,
@@ -30,19 +34,25 @@ def build(
     *,
     fusion: str = "none",
     head: Mapping[str, Any] | None = None,
+    init: str | Sequence[str] = "default",
     **options: Any,
 ) -> Network:
     """The named backbone with its head, freshly initialised from torch's global generator.
 
     Vectors enter by `fusion` where there are any; `head` is a kind and its options, `{kind: point}` if none is named.
+    `init` is a name of models/network/initial.py or several; `lsuv`, which needs images, is for the caller to apply.
     Raises `ValueError` naming a backbone or an option that does not exist.
     """
     if name not in BACKBONES:
         raise ValueError(f"no backbone {name!r}; there are {', '.join(BACKBONES)}")
-    _refuse_unknown(options, BACKBONES[name], ("fusion", "head"))
+    _refuse_unknown(options, BACKBONES[name], ("fusion", "head", "init"))
     trunk = BACKBONES[name](in_channels, **options)
+    maps, vectors = torch.zeros(1, in_channels, 64, 64), torch.zeros(1, num_vectors)  # to see what acts on what
+    join_proxies(trunk, maps)
     fusing, width = fused(fusion, trunk, num_vectors)
-    return Network(trunk, fusing, _head(width, num_targets, **(head or {})))
+    network = Network(trunk, fusing, _head(width, num_targets, **(head or {})))
+    initialise(network, init, maps, vectors)
+    return network
 
 
 def _head(width: int, num_targets: int, kind: str = "point", **options: Any) -> Any:
