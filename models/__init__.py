@@ -9,12 +9,18 @@ from collections.abc import Callable, Mapping
 from inspect import signature
 from typing import Any
 
-from models import cnn, resnet
+from models import cnn, convnext, efficientnetv2, resnet, vit
 from models.blocks import Trunk
 from models.heads import HEADS
 from models.network import Network, fused
 
-BACKBONES: dict[str, Callable[..., Trunk]] = {"cnn": cnn.build, "resnet": resnet.build}
+BACKBONES: dict[str, Callable[..., Trunk]] = {
+    "cnn": cnn.build,
+    "resnet": resnet.build,
+    "efficientnetv2": efficientnetv2.build,
+    "convnext": convnext.build,
+    "vit": vit.build,
+}
 
 
 def build(
