@@ -81,8 +81,8 @@ class _Tokens(nn.Module):
     def __init__(self, net: Any, patch: int) -> None:
         super().__init__()
         self.pad, self.embed = Pad(patch), net.patch_embed.proj
-        self.position: nn.Parameter = net.pos_embed
         self.token: nn.Parameter | None = net.cls_token
+        self.position: nn.Parameter = net.pos_embed
         self.grid: tuple[int, int] = net.patch_embed.grid_size
 
     def forward(self, maps: Float[Tensor, "n c h w"]) -> Float[Tensor, "n k f"]:

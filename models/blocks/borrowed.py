@@ -39,7 +39,7 @@ def act_layer(name: str) -> Callable[..., nn.Module]:
     def layer(inplace: bool = False) -> nn.Module:
         made = activation(name)
         if hasattr(made, "inplace"):
-            vars(made)["inplace"] = inplace
+            made.inplace = inplace  # type: ignore[assignment]  # torch's stubs know tensors and modules only
         return made
 
     return layer
