@@ -11,7 +11,7 @@ from typing import Any
 
 import torch
 
-from models import cnn, resnet, xresnet, xresnet_hybrid
+from models import cnn, convnext, efficientnetv2, resnet, vit, xresnet, xresnet_hybrid
 from models.blocks import Trunk
 from models.blocks.proxy import join_proxies
 from models.heads import HEADS
@@ -23,6 +23,9 @@ BACKBONES: dict[str, Callable[..., Trunk]] = {
     "resnet": resnet.build,
     "xresnet": xresnet.build,
     "xresnet_hybrid": xresnet_hybrid.build,
+    "efficientnetv2": efficientnetv2.build,
+    "convnext": convnext.build,
+    "vit": vit.build,
 }
 
 

@@ -55,25 +55,3 @@ def groups(channels: int, most: int, at_least: int = 1) -> int:
     """
     fitting = [n for n in range(1, most + 1) if channels % n == 0 and channels // n >= at_least]
     return max(fitting, default=1)
-
-
-def replace_batch_norms(network: nn.Module, name: str) -> None:
-    """Turn every batch normalisation of a built network, timm's included, into the named one, in place.
-
-    Scale and shift stay as they were initialised (zero, where a residual branch begins at zero); what the network
-    remembers of its training images goes. With `none` the shift goes too, and timm's convolutions bring no bias.
-    """
-    found = [(path, layer) for path, layer in network.named_modules() if isinstance(layer, nn.BatchNorm2d)]
-    if not found:
-        raise ValueError(f"norm: {name!r} has no batch normalisation to replace; leave the network's own")
-    for path, layer in found:
-        network.set_submodule(path, _replaced(layer, name))
-
-
-def _replaced(layer: nn.BatchNorm2d, name: str) -> nn.Module:
-    made = normalisation(name, layer.num_features)
-    if layer.affine and name != "none":
-        made.register_parameter("weight", layer.weight)
-        made.register_parameter("bias", layer.bias)
-    inside = [part for _, part in layer.named_children()]  # timm's layer has a dropout and the activation in it
-    return nn.Sequential(made, *inside) if inside else made

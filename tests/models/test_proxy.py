@@ -10,7 +10,8 @@ from torch import Tensor, nn
 
 import models
 from models.blocks.activation import activation
-from models.blocks.normalisation import AwaitsProxy, normalisation, replace_batch_norms
+from models.blocks.borrowed import exchange_norms
+from models.blocks.normalisation import AwaitsProxy, normalisation
 from models.blocks.proxy import ProxyActivation, join_proxies
 from models.timm_cpu import import_timm
 
@@ -173,7 +174,7 @@ def test_fits_post_activation_blocks_of_timm_but_for_their_last(name: str, stage
     net = import_timm().create_model(name, in_chans=1, num_classes=1)
     affine = sum(2 * layer.num_features for layer in net.modules() if isinstance(layer, nn.BatchNorm2d))
     before = sum(parameter.numel() for parameter in net.parameters())
-    replace_batch_norms(net, "proxy_group")
+    exchange_norms(net, "proxy_group")
     join_proxies(net, torch.zeros(1, 1, 64, 64))
     assert len(kinds(net, ProxyActivation)) == count
     assert not kinds(net, AwaitsProxy)
@@ -198,7 +199,7 @@ def test_fits_timm_s_layers_of_normalisation_and_activation_in_one() -> None:
     net = import_timm().create_model("test_efficientnet", in_chans=1, num_classes=1)
     fused = [layer for layer in net.modules() if isinstance(layer, nn.BatchNorm2d)]
     acting = sum(not isinstance(layer.get_submodule("act"), nn.Identity) for layer in fused)
-    replace_batch_norms(net, "proxy_group")
+    exchange_norms(net, "proxy_group")
     join_proxies(net, torch.zeros(1, 1, 64, 64))
     assert len(kinds(net, ProxyActivation)) == acting < len(fused)
     assert not [name for name in kinds(net, ProxyActivation) if ".se." in name]
