@@ -240,7 +240,7 @@ def test_every_layer_gives_unit_variance(norm: str, activation: str) -> None:
 
 def test_unit_variance_with_biases_vectors_and_shortcuts() -> None:
     torch.manual_seed(0)
-    network = models.build("resnet", 1, 1, 4, variant="resnet10t", channels=(8, 8, 16, 16), fusion="concat")
+    network = models.build("resnet", 1, 1, 4, width=0.125, fusion="concat")
     inputs = torch.randn(16, 1, 48, 48), 7 * torch.randn(16, 4)
     lsuv(network.eval(), *inputs)
     assert not network.training
