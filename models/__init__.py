@@ -9,9 +9,8 @@ from collections.abc import Callable, Mapping
 from inspect import signature
 from typing import Any
 
-from models import cnn, resnet
+from models import cnn, heads, resnet
 from models.blocks import Trunk
-from models.heads import HEADS
 from models.network import Network, fused
 
 BACKBONES: dict[str, Callable[..., Trunk]] = {"cnn": cnn.build, "resnet": resnet.build}
@@ -37,13 +36,7 @@ def build(
     _refuse_unknown(options, BACKBONES[name], ("fusion", "head"))
     trunk = BACKBONES[name](in_channels, **options)
     fusing, width = fused(fusion, trunk, num_vectors)
-    return Network(trunk, fusing, _head(width, num_targets, **(head or {})))
-
-
-def _head(width: int, num_targets: int, kind: str = "point", **options: Any) -> Any:
-    if kind not in HEADS:
-        raise ValueError(f"head.kind: no {kind!r}; there are {', '.join(HEADS)}")
-    return HEADS[kind](width, num_targets, **options)
+    return Network(trunk, fusing, heads.build(width, num_targets, **(head or {})))
 
 
 def _refuse_unknown(options: Mapping[str, Any], build_: Callable[..., Trunk], common: tuple[str, ...]) -> None:
