@@ -11,12 +11,12 @@ from models.heads.perceptron import Perceptron, single
 
 
 class Flow(nn.Module):
-    """Outputs (n, f): the features that a neural spline flow (Durkan et al. 2019, NeurIPS) is conditioned on.
+    """Outputs (n, `context`): what a neural spline flow (Durkan et al. 2019, NeurIPS) is conditioned on.
 
     The flow is autoregressive over the targets: `transforms` layers of rational-quadratic splines of `bins` pieces
     between -5 and 5 standard deviations (the identity beyond), whose knots a network with layers `hidden` gives. Its
-    point and quantiles are those of `draws` quasi-random samples, the same ones of every image, so that they are
-    numbers and not draws; a level is met to about one in `draws`.
+    point and quantiles are those of `draws` quasi-random samples, the same ones of every image, so that they do not
+    depend on chance; a level is met to about one in `draws`. `context` is kept small because every sample pays for it.
     """
 
     nodes: Tensor
@@ -25,24 +25,24 @@ class Flow(nn.Module):
         self,
         body: Perceptron,
         num_targets: int,
+        context: int = 64,
         transforms: int = 2,
         bins: int = 8,
         hidden: Sequence[int] = (64, 64),
         draws: int = 256,
     ) -> None:
-        for name, value in (("transforms", transforms), ("bins", bins), ("hidden", min(hidden, default=1))):
-            if value < 1:
-                raise ValueError(f"{name}: {value}; it must be at least 1")
-        if draws < 2:
-            raise ValueError(f"draws: {draws}; it must be at least 2")
+        counts = {"context": context, "transforms": transforms, "bins": bins, "hidden": min(hidden, default=1)}
+        for name, count in {**counts, "draws": draws}.items():
+            if count < 1:
+                raise ValueError(f"{name}: {count}; it must be at least 1")
         super().__init__()
-        self.body = body
-        self.flow = _splines(num_targets, body.width, transforms=transforms, bins=bins, hidden_features=tuple(hidden))
+        self.body, self.last = body, nn.Linear(body.width, context)
+        self.flow = _splines(num_targets, context, transforms=transforms, bins=bins, hidden_features=tuple(hidden))
         cube = torch.quasirandom.SobolEngine(num_targets, scramble=True, seed=0).draw(draws)
         self.register_buffer("nodes", torch.special.ndtri(cube)[:, None], persistent=False)  # (draws, 1, t)
 
     def forward(self, features: Float[Tensor, "n f"]) -> Float[Tensor, "n g"]:
-        return single(self.body(features))
+        return single(self.last(self.body(features)))
 
     def log_prob(self, outputs: Float[Tensor, "n f"], targets: Float[Tensor, "*m n t"]) -> Float[Tensor, "*m n"]:
         with torch.autocast(outputs.device.type, enabled=False):

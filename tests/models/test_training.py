@@ -43,7 +43,7 @@ def linear(pixels: int = 16) -> nn.Module:
 
 def cnn() -> nn.Module:
     torch.manual_seed(0)
-    return models.build("cnn", 1, 1, widths=[4, 8], dropout=0.3)
+    return models.build("cnn", 1, 1, widths=[4, 8], head={"dropout": 0.3})
 
 
 def rows(count: int, of: Callable[[Tensor], Tensor] | None = None, seed: int = 0) -> Rows:
