@@ -11,10 +11,9 @@ from typing import Any
 
 import torch
 
-from models import cnn, convnext, efficientnetv2, resnet, vit, xresnet, xresnet_hybrid
+from models import cnn, convnext, efficientnetv2, heads, resnet, vit, xresnet, xresnet_hybrid
 from models.blocks import Trunk
 from models.blocks.proxy import join_proxies
-from models.heads import HEADS
 from models.network import Network, fused
 from models.network.initial import initialise
 
@@ -53,15 +52,9 @@ def build(
     maps, vectors = torch.zeros(1, in_channels, 64, 64), torch.zeros(1, num_vectors)  # to see what acts on what
     join_proxies(trunk, maps)
     fusing, width = fused(fusion, trunk, num_vectors)
-    network = Network(trunk, fusing, _head(width, num_targets, **(head or {})))
+    network = Network(trunk, fusing, heads.build(width, num_targets, **(head or {})))
     initialise(network, init, maps, vectors)
     return network
-
-
-def _head(width: int, num_targets: int, kind: str = "point", **options: Any) -> Any:
-    if kind not in HEADS:
-        raise ValueError(f"head.kind: no {kind!r}; there are {', '.join(HEADS)}")
-    return HEADS[kind](width, num_targets, **options)
 
 
 def _refuse_unknown(options: Mapping[str, Any], build_: Callable[..., Trunk], common: tuple[str, ...]) -> None:

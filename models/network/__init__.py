@@ -20,7 +20,7 @@ class Network(nn.Module):
     def forward(self, maps: Float[Tensor, "n c h w"], vectors: Float[Tensor, "n v"] | None = None) -> Tensor:
         if self.fusion is None:
             return self.head(self.trunk(maps))
-        return self.head(self.fusion(self.trunk, maps, vectors))
+        return self.head(self.fusion(self.trunk, maps, self.fusion.checked(vectors)))
 
 
 def fused(fusion: str, trunk: Trunk, num_vectors: int) -> tuple[Fusion | None, int]:
