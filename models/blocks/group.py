@@ -13,7 +13,7 @@ symmetrically (models.md has the errors of those that don't: 1e-3 to 1e-2). `Hal
 """
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int, Shaped
 from torch import Tensor, nn
 from torch.nn.functional import avg_pool2d
 
@@ -22,7 +22,7 @@ from models.blocks.normalisation import normalisation
 ORDER = 8
 
 
-def turned(images: Float[Tensor, "*k h w"], element: int) -> Float[Tensor, "*k u v"]:
+def turned(images: Shaped[Tensor, "*k h w"], element: int) -> Shaped[Tensor, "*k u v"]:
     """Images under one of the eight symmetries; 0 leaves them alone. The numbers are those of `training.augment.d4`."""
     images = images.rot90(element % 4, dims=(-2, -1))
     return images.flip(-1) if element >= 4 else images
@@ -34,7 +34,7 @@ def quotient(g: int, h: int) -> int:
     return 4 * mirror + (h + g if mirror else h - g) % 4
 
 
-def acted(state: Float[Tensor, "n c 8 h w"], element: int) -> Float[Tensor, "n c 8 u v"]:
+def acted(state: Shaped[Tensor, "n c 8 h w"], element: int) -> Shaped[Tensor, "n c 8 u v"]:
     """A state under one of the eight symmetries: what a layer gives of a turned image, where it turns exactly."""
     return turned(state[:, :, [quotient(element, h) for h in range(ORDER)]], element)
 
@@ -72,18 +72,27 @@ class GroupConv(nn.Conv2d):
     def __init__(self, in_channels: int, out_channels: int, size: int = 3) -> None:
         super().__init__(ORDER * in_channels, out_channels, size, padding=size // 2, bias=False)
         nn.init.kaiming_normal_(self.weight, nonlinearity="relu")
+        self.register_buffer("source", _sources(size), persistent=False)
 
     def forward(self, state: Float[Tensor, "n i 8 h w"]) -> Float[Tensor, "n o 8 h w"]:
         return unfolded(self._conv_forward(folded(state), self.filters(), None))
 
     def filters(self) -> Float[Tensor, "p q k k"]:
-        """The weights under each element of the group, (8 o, 8 i, k, k)."""
-        weight = self.weight.unflatten(1, (ORDER, -1)).transpose(1, 2)  # (o, i, 8, k, k), which is shaped like a state
-        return torch.cat([folded(acted(weight, g)) for g in range(ORDER)])
+        """The weights under each element of the group, (8 o, 8 i, k, k), laid out as a state is."""
+        size = self.kernel_size[0]
+        taps = self.weight.permute(0, 2, 3, 1).unflatten(3, (ORDER, -1)).flatten(1, 3)  # (o, k k 8, i)
+        seen = taps.index_select(1, self.source).unflatten(1, (ORDER, size, size, ORDER))  # (o, g, k, k, h, i)
+        return seen.transpose(0, 1).flatten(4).flatten(0, 1).permute(0, 3, 1, 2)
+
+
+def _sources(size: int) -> Int[Tensor, " s"]:
+    """Which tap (row, column, orientation) of a filter stands at each tap of its turned copies (element, tap)."""
+    taps = torch.arange(size * size * ORDER).view(1, 1, size, size, ORDER).permute(0, 1, 4, 2, 3)
+    return torch.cat([acted(taps, g).permute(0, 1, 3, 4, 2).flatten() for g in range(ORDER)])
 
 
 class GroupNorm(nn.Module):
-    """The named normalisation; an orientation counts as more pixels of a channel, so that all eight are scaled alike."""
+    """The named normalisation. Orientations count as more pixels of a channel, so that all eight are scaled alike."""
 
     def __init__(self, name: str, channels: int) -> None:
         super().__init__()

@@ -68,7 +68,7 @@ class GroupWindowAttention(nn.Module):
     def _bias(self, height: int, width: int) -> Float[Tensor, "k p q"]:
         """What is added to the logits of each head, by query and key."""
         tables = torch.stack([turned(self.bias, g) for g in range(ORDER)]).flatten(2)  # (8, heads, offsets)
-        index = _offsets(height, width, self.window).to(tables.device)
+        index = _offsets(height, width, self.window, tables.device)
         return tables.index_select(2, index.flatten()).unflatten(2, index.shape).flatten(0, 1)
 
 
@@ -76,9 +76,9 @@ def _tiles(frame: Bool[Tensor, "h w"], rows: Tiling, columns: Tiling) -> Bool[Te
     return frame.unflatten(1, columns).unflatten(0, rows).transpose(1, 2).flatten(2).flatten(0, 1)
 
 
-def _offsets(height: int, width: int, window: int) -> Int[Tensor, "p p"]:
+def _offsets(height: int, width: int, window: int, device: torch.device) -> Int[Tensor, "p p"]:
     """Where in a flattened table of (2 window - 1)² the offset from each query (rows) to each key (columns) is."""
-    row, column = torch.meshgrid(torch.arange(height), torch.arange(width), indexing="ij")
+    row, column = torch.meshgrid(torch.arange(height, device=device), torch.arange(width, device=device), indexing="ij")
     down = row.flatten()[None, :] - row.flatten()[:, None]
     right = column.flatten()[None, :] - column.flatten()[:, None]
     return (down + window - 1) * (2 * window - 1) + right + window - 1
