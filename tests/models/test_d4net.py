@@ -153,19 +153,20 @@ def test_a_window_sees_itself_and_nothing_else() -> None:
 
 @pytest.mark.parametrize("size", [48, 64, 75, 101, 150])
 def test_the_default_network_says_the_same_of_all_eight(size: int) -> None:
-    model = trained(network(), 3, arcs(8, 48))
+    model, maps = trained(network(seed=size), 3, arcs(8, 48)), arcs(4, size)
     for training in (True, False):
-        assert variance(model.train(training), arcs(8 if size < 100 else 4, size)) < TOLERANCE
+        assert variance(model.train(training), maps) < TOLERANCE
 
 
 @pytest.mark.parametrize("seed", range(3))
-@pytest.mark.parametrize("steps", [0, 20])
+@pytest.mark.parametrize("steps", [0, 10])
 @pytest.mark.parametrize("norm", ["batch", "layer"])
-def test_it_says_the_same_whatever_it_learnt(seed: int, steps: int, norm: str) -> None:
-    model = trained(network(seed, norm=norm, **SMALL), steps, arcs(8, 33, seed))
+def test_it_is_exact_whatever_it_learnt(seed: int, steps: int, norm: str) -> None:
+    """In double precision, where a network whose answers hardly differ yet can be asked as well."""
+    model = trained(network(seed, norm=norm, **SMALL).double(), steps, arcs(6, 33, seed).double())
     for training in (True, False):
         for size in (32, 33, 38):
-            assert variance(model.train(training), arcs(8, size, seed)) < TOLERANCE
+            assert variance(model.train(training), arcs(6, size, seed).double()) < 1e-9
 
 
 class Strided(nn.Module):
@@ -246,7 +247,7 @@ def test_an_image_may_pass_blocks_by_in_training_alone() -> None:
     torch.manual_seed(0)
     skip, state = d4net.Skip(0.25), torch.ones(4000, 1, ORDER, 1, 1)
     kept = skip(state)
-    assert set(kept.unique().tolist()) == {0.0, pytest.approx(4 / 3)}
+    assert kept.unique().tolist() == pytest.approx([0, 4 / 3])
     assert kept.mean() == pytest.approx(1, abs=0.05)
     assert torch.equal(kept.amax(dim=2), kept.amin(dim=2))  # an image as a whole
     assert torch.equal(skip.eval()(state), state)
