@@ -11,7 +11,7 @@ from typing import Any
 
 import torch
 
-from models import cnn, convnext, efficientnetv2, heads, resnet, vit, xresnet, xresnet_hybrid
+from models import alternet, cnn, convnext, d4net, efficientnetv2, heads, resnet, vit, xalternet, xresnet, xresnet_hybrid
 from models.blocks import Trunk
 from models.blocks.proxy import join_proxies
 from models.network import Network, fused
@@ -25,6 +25,9 @@ BACKBONES: dict[str, Callable[..., Trunk]] = {
     "efficientnetv2": efficientnetv2.build,
     "convnext": convnext.build,
     "vit": vit.build,
+    "alternet": alternet.build,
+    "xalternet": xalternet.build,
+    "d4net": d4net.build,
 }
 
 
