@@ -9,12 +9,17 @@ from collections.abc import Callable, Mapping
 from inspect import signature
 from typing import Any
 
-from models import cnn, resnet
+from models import alternet, cnn, resnet, xalternet
 from models.blocks import Trunk
 from models.heads import HEADS
 from models.network import Network, fused
 
-BACKBONES: dict[str, Callable[..., Trunk]] = {"cnn": cnn.build, "resnet": resnet.build}
+BACKBONES: dict[str, Callable[..., Trunk]] = {
+    "alternet": alternet.build,
+    "cnn": cnn.build,
+    "resnet": resnet.build,
+    "xalternet": xalternet.build,
+}
 
 
 def build(
