@@ -40,7 +40,7 @@ def windows_over(height: int, width: int, largest: int) -> Windows:
     return Windows(rows, columns, -(-height // rows), -(-width // columns))
 
 
-def split(maps: Float[Tensor, "n h w c"], windows: Windows) -> Float[Tensor, "n*rows*columns pixels c"]:
+def split(maps: Float[Tensor, "n h w c"], windows: Windows) -> Float[Tensor, "m pixels c"]:
     """The pixels of every window, row by row; padding is zero."""
     n, h, w, c = maps.shape
     below, right = windows.sides[0] - h, windows.sides[1] - w
@@ -57,7 +57,7 @@ def join(tokens: Float[Tensor, "m pixels c"], windows: Windows, height: int, wid
     return tiles.reshape(-1, *windows.sides, tokens.shape[-1])[:, :height, :width]
 
 
-def padding(windows: Windows, height: int, width: int, device: torch.device) -> Bool[Tensor, "rows*columns pixels"]:
+def padding(windows: Windows, height: int, width: int, device: torch.device) -> Bool[Tensor, "m pixels"]:
     """Which pixels of each window lie outside the map."""
     outside = torch.ones(1, *windows.sides, 1, dtype=torch.bool, device=device)
     outside[:, :height, :width] = False
