@@ -9,7 +9,7 @@ of 7, with two. Where windows do divide, it is the published one. What padding i
 from typing import NamedTuple
 
 import torch
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Shaped
 from torch import Tensor, nn
 from torch.nn.functional import pad, scaled_dot_product_attention
 
@@ -40,7 +40,7 @@ def windows_over(height: int, width: int, largest: int) -> Windows:
     return Windows(rows, columns, -(-height // rows), -(-width // columns))
 
 
-def split(maps: Float[Tensor, "n h w c"], windows: Windows) -> Float[Tensor, "m pixels c"]:
+def split(maps: Shaped[Tensor, "n h w c"], windows: Windows) -> Shaped[Tensor, "m pixels c"]:
     """The pixels of every window, row by row; padding is zero."""
     n, h, w, c = maps.shape
     below, right = windows.sides[0] - h, windows.sides[1] - w
