@@ -1,6 +1,6 @@
 """Training of our backbones against timm's of the same size: a step on a batch of 64 frames of 64 x 64, one channel.
 
-    OMP_NUM_THREADS=1 python -m benchmarks.backbones
+    python -m benchmarks.backbones
 
 Forward pass, squared error, backward pass, AdamW; float32, channels last, with one thread and with two.
 """
