@@ -11,7 +11,19 @@ from typing import Any
 
 import torch
 
-from models import alternet, cnn, convnext, d4net, efficientnetv2, heads, resnet, vit, xalternet, xresnet, xresnet_hybrid
+from models import (
+    alternet,
+    cnn,
+    convnext,
+    d4net,
+    efficientnetv2,
+    heads,
+    resnet,
+    vit,
+    xalternet,
+    xresnet,
+    xresnet_hybrid,
+)
 from models.blocks import Trunk
 from models.blocks.proxy import join_proxies
 from models.network import Network, fused

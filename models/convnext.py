@@ -6,8 +6,9 @@ Reference: Liu et al. 2022, CVPR, arXiv 2201.03545; sizes below tiny: Wightman, 
 from torch import nn
 
 from models.blocks import Trunk
-from models.blocks.borrowed import act_layer, drop_rate, exchange_norms, one_of, positive
+from models.blocks.borrowed import act_layer, exchange_norms, one_of, positive
 from models.blocks.pad import Pad
+from models.blocks.stochastic_depth import check_rate
 from models.timm_cpu import import_timm
 
 CHANNELS = {"atto": 40, "femto": 48, "pico": 64, "nano": 80, "tiny": 96}  # of the first stage; then twice a stage
@@ -19,25 +20,25 @@ def build(
     width: float = 1.0,
     norm: str = "layer",
     activation: str = "gelu",
-    drop_path: float = 0.0,
+    stochastic_depth: float = 0.0,
 ) -> Trunk:
     """A published variant: 3.4 M parameters for atto, 27.8 M for tiny, with one channel and one target.
 
     The stem takes patches of 4 x 4 pixels and later stages of 2 x 2; maps they do not divide are padded by zeros, where
     timm drops the pixels left over (at 150 px, all beyond the first 128). `width` multiplies all channels. `norm` is
     that of the maps; the pooled features keep their layer normalisation, having no frame to normalise over.
-    `drop_path` is the rate at which the last residual branch is left out in training (the paper: 0.1 for tiny).
+    `stochastic_depth` is the rate at which the last residual branch is left out in training (the paper: 0.1 for tiny).
     """
     one_of("variant", variant, CHANNELS)
     positive("width", width)
-    drop_rate("drop_path", drop_path)
+    check_rate(stochastic_depth)
     net = import_timm().create_model(
         f"convnext_{variant}",
         in_chans=in_channels,
         num_classes=0,
         dims=tuple(max(1, round(width * CHANNELS[variant])) * 2**stage for stage in range(4)),
         act_layer=act_layer(activation),
-        drop_path_rate=drop_path,
+        drop_path_rate=stochastic_depth,
         **({} if norm == "layer" else {"conv_mlp": True}),  # every norm of a block then sees maps
     )
     if norm != "layer":

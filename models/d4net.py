@@ -16,6 +16,7 @@ from models.blocks import Trunk
 from models.blocks.activation import activation as activated
 from models.blocks.group import GroupConv, GroupNorm, Halve, Lift
 from models.blocks.group_attention import GroupWindowAttention
+from models.blocks.stochastic_depth import StochasticDepth, check_rate
 
 HEAD_WIDTH = 16  # numbers of a query, about
 
@@ -29,7 +30,6 @@ def build(
     width: float = 1.0,
     norm: str = "batch",
     activation: str = "gelu",
-    dropout: float = 0.0,
     stochastic_depth: float = 0.0,
 ) -> Trunk:
     """A convolution lifts the maps to eight orientations and the frame is halved; then come pre-activation stages.
@@ -39,10 +39,11 @@ def build(
     first halves the frame: at 64 pixels they see 32, 16, 8 and 4. The features are means over frame and orientations.
     Exact for any frame; 0.23 M parameters as it stands, for one channel and one target.
 
-    `width` multiplies all widths. `dropout` is that of the features; `stochastic_depth` is how likely an image is to
+    `width` multiplies all widths; `stochastic_depth` is how likely an image is to
     pass the last block by in training (Huang et al. 2016, ECCV), the blocks before it less in proportion.
     """
-    _check(widths, blocks, attention, window, dropout, stochastic_depth)
+    _check(widths, blocks, attention, window)
+    check_rate(stochastic_depth)
     channels = [max(1, round(width * each)) for each in widths]
     layer = partial(_norm_act, norm, activation)
     skips = iter(torch.linspace(0, stochastic_depth, sum(blocks) + sum(attention) + 1)[1:].tolist())
@@ -52,7 +53,7 @@ def build(
         same = [Block(after, after, False, layer, next(skips)) for _ in range(blocks[stage] - 1)]
         close = [Attention(after, window, norm, next(skips))] if attention[stage] else []
         stages.append(nn.Sequential(*entry, *same, *close))
-    neck = nn.Sequential(layer(channels[-1]), StateMean(), nn.Dropout(dropout))
+    neck = nn.Sequential(layer(channels[-1]), StateMean())
     return Trunk(nn.Sequential(Lift(in_channels, channels[0], 5), Halve()), stages, neck, channels, channels[-1])
 
 
@@ -69,7 +70,7 @@ class Block(nn.Module):
         self.halve = Halve() if halves else nn.Identity()
         self.first, self.second = GroupConv(before, before), nn.Sequential(layer(before), GroupConv(before, after))
         self.shortcut = GroupConv(before, after, 1) if before != after else None
-        self.skip = Skip(skip)
+        self.skip = StochasticDepth(skip)
         nn.init.zeros_(self.second[1].weight)
 
     def forward(self, state: Float[Tensor, "n c 8 h w"]) -> Float[Tensor, "n o 8 u v"]:
@@ -86,24 +87,10 @@ class Attention(nn.Module):
         super().__init__()
         heads = max(n for n in range(1, max(1, channels // HEAD_WIDTH) + 1) if channels % n == 0)
         self.branch = nn.Sequential(GroupNorm(norm, channels), GroupWindowAttention(channels, heads, window))
-        self.skip = Skip(skip)
+        self.skip = StochasticDepth(skip)
 
     def forward(self, state: Float[Tensor, "n c 8 h w"]) -> Float[Tensor, "n c 8 h w"]:
         return state + self.skip(self.branch(state))
-
-
-class Skip(nn.Module):
-    """Zero for an image with the given chance, in training; the others grow to keep the mean."""
-
-    def __init__(self, chance: float) -> None:
-        super().__init__()
-        self.chance = chance
-
-    def forward(self, branch: Float[Tensor, "n c 8 h w"]) -> Float[Tensor, "n c 8 h w"]:
-        if not self.training or self.chance == 0:
-            return branch
-        kept = torch.full((len(branch), 1, 1, 1, 1), 1 - self.chance, device=branch.device).bernoulli()
-        return branch * (kept / (1 - self.chance)).to(branch.dtype)
 
 
 class StateMean(nn.Module):
@@ -122,8 +109,6 @@ def _check(
     blocks: Sequence[int],
     attention: Sequence[bool],
     window: int,
-    dropout: float,
-    stochastic_depth: float,
 ) -> None:
     if not widths or min(widths) < 1:
         raise ValueError(f"widths: {list(widths)}; there must be one or more, each at least 1")
@@ -133,6 +118,3 @@ def _check(
         raise ValueError(f"attention: {list(attention)}; there must be {len(widths)}, true or false for each stage")
     if window < 2:
         raise ValueError(f"window: {window} pixels have no neighbours; there must be 2 or more")
-    for name, chance in (("dropout", dropout), ("stochastic_depth", stochastic_depth)):
-        if not 0 <= chance < 1:
-            raise ValueError(f"{name}: {chance} is no chance; it must be 0 or more and less than 1")

@@ -8,7 +8,8 @@ from typing import Any
 from torch import nn
 
 from models.blocks import Mean, Trunk
-from models.blocks.borrowed import act_layer, drop_rate, exchange_norms, one_of, positive
+from models.blocks.borrowed import act_layer, exchange_norms, one_of, positive
+from models.blocks.stochastic_depth import check_rate
 from models.timm_cpu import import_timm
 
 # the names without tf_ pad as PyTorch does; the b's exist with it alone, and are told to below
@@ -26,12 +27,12 @@ def build(
     stem_stride: int = 2,
     norm: str = "batch",
     activation: str = "silu",
-    drop_path: float = 0.0,
+    stochastic_depth: float = 0.0,
 ) -> Trunk:
     """A published variant: 5.9 M parameters for b0, 12.6 M for rw_t, 20.2 M for s, with one channel and one target.
 
     The last map is 1/32 of the frame, 2 x 2 pixels of 64 px; `stem_stride` 1 makes it 1/16, for four times the work.
-    `width` multiplies all channels, to the nearest eight. `drop_path` is the rate at which the last residual branch is
+    `width` multiplies all channels, to the nearest eight. `stochastic_depth` is the rate at which the last residual branch is
     left out in training (the paper: 0.2); earlier ones less.
 
     Padding is symmetric, where the authors' TensorFlow code pads an even frame behind only: the same network up to a
@@ -39,14 +40,14 @@ def build(
     """
     one_of("variant", variant, VARIANTS)
     one_of("stem_stride", stem_stride, (1, 2))
-    drop_rate("drop_path", drop_path)
+    check_rate(stochastic_depth)
     net = import_timm().create_model(
         VARIANTS[variant],
         in_chans=in_channels,
         num_classes=0,
         pad_type="",
         act_layer=act_layer(activation),
-        drop_path_rate=drop_path,
+        drop_path_rate=stochastic_depth,
         **_narrowed(variant, width),
     )
     net.conv_stem.stride = (stem_stride, stem_stride)

@@ -12,8 +12,9 @@ from torch import Tensor, nn
 from torch.nn.functional import interpolate
 
 from models.blocks import Trunk
-from models.blocks.borrowed import act_layer, drop_rate, one_of
+from models.blocks.borrowed import act_layer, one_of
 from models.blocks.pad import Pad
+from models.blocks.stochastic_depth import check_rate
 from models.timm_cpu import import_timm
 
 VARIANTS = {"tiny": (192, 3), "small": (384, 6)}  # features of a token, heads
@@ -30,7 +31,7 @@ def build(
     pool: str = "mean",
     norm: str = "layer",
     activation: str = "gelu",
-    drop_path: float = 0.0,
+    stochastic_depth: float = 0.0,
 ) -> Trunk:
     """Tokens of `patch` x `patch` pixels through `depth` blocks in four stages: 5.4 M parameters for tiny.
 
@@ -47,7 +48,7 @@ def build(
         raise ValueError(f"depth: {depth} blocks do not make {STAGES} stages; 12 is the published depth")
     if not 1 <= patch <= size:
         raise ValueError(f"patch: {patch} px does not fit in a frame of {size} px; 8 does from 48 px on")
-    drop_rate("drop_path", drop_path)
+    check_rate(stochastic_depth)
     dim, heads = VARIANTS[variant]
     net = import_timm().create_model(
         "vit_tiny_patch16_224",
@@ -62,7 +63,7 @@ def build(
         global_pool="token" if pool == "token" else "avg",
         norm_layer=NORMS[norm],
         act_layer=act_layer(activation),
-        drop_path_rate=drop_path,
+        drop_path_rate=stochastic_depth,
         dynamic_img_size=True,
     )
     neck = nn.Sequential(net.norm, _Pool(pool), net.fc_norm)  # one of the two norms is the identity

@@ -7,16 +7,12 @@ with one channel, one target and a window of 2.
 """
 
 from collections.abc import Sequence
-from typing import Any
 
 from torch import nn
 
 from models.blocks import Mean, Trunk
-from models.blocks.activation import activation as activation_named
 from models.blocks.alternation import BRANCHES, Residual, alternation, check_attention, stage_heads, stage_widths
-from models.blocks.normalisation import normalisation
 from models.blocks.stochastic_depth import depth_rates
-from models.timm_cpu import import_timm
 
 DEPTHS = {  # blocks and attention blocks of each stage, channels out of a block for one within
     18: ((2, 2, 2, 2), (0, 1, 1, 1), 1),
@@ -52,7 +48,7 @@ def build(
     msas = usual if msas is None else msas
     check_attention(blocks, msas, heads, window)
     inner, rates = stage_widths(width, step=16), depth_rates(stochastic_depth, blocks)
-    net = _xresnet(depth, in_channels, inner, norm, activation, stochastic_depth)
+    net = resnet_d(depth, in_channels, inner[0] // 2, inner, norm, activation, stochastic_depth)
     stages = [net.layer1, net.layer2, net.layer3, net.layer4]
     for number, (stage, channels, attending) in enumerate(zip(stages, inner, stage_heads(heads, width), strict=True)):
         places = [place for place, attends in enumerate(alternation(blocks[number], msas[number])) if attends]
@@ -61,27 +57,3 @@ def build(
             stage[place] = Residual(branch, rates[number][place])
     stem = nn.Sequential(net.conv1, net.bn1, net.act1, net.maxpool)
     return Trunk(stem, stages, Mean(), [expansion * channels for channels in inner], net.num_features)
-
-
-def _xresnet(
-    depth: int, in_channels: int, channels: Sequence[int], norm: str, activation: str, stochastic_depth: float
-) -> Any:
-    """timm's network. The stem gives what the first stage is wide (in its code, twice `stem_width`)."""
-
-    def norm_layer(channels: int, **_: object) -> nn.Module:
-        return normalisation(norm, channels)
-
-    def act_layer(**_: object) -> nn.Module:
-        return activation_named(activation)
-
-    return import_timm().create_model(
-        f"resnet{depth}d",
-        pretrained=False,
-        in_chans=in_channels,
-        num_classes=0,
-        channels=tuple(channels),
-        stem_width=channels[0] // 2,
-        norm_layer=norm_layer,
-        act_layer=act_layer,
-        drop_path_rate=stochastic_depth,
-    )

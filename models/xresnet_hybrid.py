@@ -31,7 +31,6 @@ def build(
     width: float = 1.0,
     norm: str = "batch",
     activation: str = "mish",
-    dropout: float = 0.0,
     deconvolution: str = "stem",
     iterations: int = 5,
     freeze: int = 0,
@@ -43,7 +42,7 @@ def build(
 
     `iterations` and `freeze` are those of `FastDeconv`. `groups` are of the 3 x 3 convolution that carries a block's
     stride, `reduction` of the squeeze-excitation (0 is none), `attention` is simple self-attention at the end of the
-    first stage. Channels are multiplied by `width` and rounded to eights; `dropout` acts before the head.
+    first stage. Channels are multiplied by `width` and rounded to eights.
 
     Weights begin as in fastai (Kaiming normal by fan-in, biases 0, and every block the identity), the head's do not.
     """
@@ -68,7 +67,7 @@ def build(
     trunk = Trunk(
         _stem(in_channels, channels[:2], stem_layer, activation),
         stages,
-        nn.Sequential(Mean(), nn.Dropout(dropout)),
+        Mean(),
         [expansion * inner for inner in channels[1:]],
         entering,
     )

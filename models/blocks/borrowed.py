@@ -5,13 +5,15 @@ fails, group normalisation of 32 groups meets a stem of 24 channels). Exchanging
 treats all alike, and every name that `normalisation` knows is known here.
 """
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
+from typing import Any
 
 import torch
 from torch import nn
 
 from models.blocks.activation import activation
 from models.blocks.normalisation import normalisation
+from models.timm_cpu import import_timm
 
 
 def one_of(option: str, value: object, known: Collection[object]) -> None:
@@ -24,12 +26,6 @@ def positive(option: str, value: float) -> None:
     """Refuse a multiplier that leaves nothing."""
     if not value > 0:
         raise ValueError(f"{option}: {value} is not positive; 1.0 is the published network")
-
-
-def drop_rate(option: str, value: float) -> None:
-    """Refuse what is no probability of dropping a branch."""
-    if not 0 <= value < 1:
-        raise ValueError(f"{option}: {value} is not in [0, 1); 0.0 drops nothing")
 
 
 def act_layer(name: str) -> Callable[..., nn.Module]:
@@ -65,3 +61,30 @@ def _exchanged(old: nn.Module, name: str) -> nn.Module:
                 values.copy_(old.get_parameter(parameter))
     act = getattr(old, "act", None)
     return new if act is None else nn.Sequential(new, act)
+
+
+def resnet_d(
+    depth: int,
+    in_channels: int,
+    stem_width: int,
+    channels: Sequence[int],
+    norm: str,
+    activation_: str,
+    stochastic_depth: float,
+) -> Any:
+    """timm's ResNet-D of that depth without its head. The stem gives twice `stem_width` channels."""
+
+    def norm_layer(channels: int, **_: object) -> nn.Module:
+        return normalisation(norm, channels)
+
+    return import_timm().create_model(
+        f"resnet{depth}d",
+        pretrained=False,
+        in_chans=in_channels,
+        num_classes=0,
+        stem_width=stem_width,
+        channels=tuple(channels),
+        norm_layer=norm_layer,
+        act_layer=act_layer(activation_),
+        drop_path_rate=stochastic_depth,
+    )

@@ -21,9 +21,14 @@ class StochasticDepth(nn.Module):
         return f"rate={self.rate}"
 
 
+def check_rate(rate: float) -> None:
+    """Refuse what is no rate of leaving a branch out."""
+    if not 0 <= rate < 1:
+        raise ValueError(f"stochastic_depth: {rate}; it must be at least 0 and less than 1")
+
+
 def depth_rates(largest: float, blocks: tuple[int, ...]) -> list[list[float]]:
     """A rate for every block of every stage, rising linearly from 0 at the first to `largest` at the last."""
-    if not 0 <= largest < 1:
-        raise ValueError(f"stochastic_depth: {largest}; it must be at least 0 and less than 1")
+    check_rate(largest)
     last = max(sum(blocks) - 1, 1)
     return [[largest * (sum(blocks[:stage]) + block) / last for block in range(n)] for stage, n in enumerate(blocks)]

@@ -11,6 +11,7 @@ from torch.nn.functional import avg_pool2d, conv2d, max_pool2d, mse_loss
 from models import d4net
 from models.blocks.group import ORDER, GroupConv, GroupNorm, Halve, Lift, acted, folded, quotient, turned, unfolded
 from models.blocks.group_attention import GroupWindowAttention, tiling
+from models.blocks.stochastic_depth import StochasticDepth
 from models.heads import HEADS
 from models.network import Network
 from models.training.augment import d4
@@ -245,7 +246,7 @@ def test_it_has_the_parameters_of_its_layers() -> None:
 
 def test_an_image_may_pass_blocks_by_in_training_alone() -> None:
     torch.manual_seed(0)
-    skip, state = d4net.Skip(0.25), torch.ones(4000, 1, ORDER, 1, 1)
+    skip, state = StochasticDepth(0.25), torch.ones(4000, 1, ORDER, 1, 1)
     kept = skip(state)
     assert kept.unique().tolist() == pytest.approx([0, 4 / 3])
     assert kept.mean() == pytest.approx(1, abs=0.05)
@@ -262,8 +263,7 @@ def test_an_image_may_pass_blocks_by_in_training_alone() -> None:
         ({"window": 1}, r"^window: 1 pixels have no neighbours"),
         ({"norm": "bach"}, r"^norm: no 'bach'; there are batch"),
         ({"activation": "gleu"}, r"^activation: no 'gleu'; there are "),
-        ({"dropout": 1.0}, r"^dropout: 1.0 is no chance"),
-        ({"stochastic_depth": -0.1}, r"^stochastic_depth: -0.1 is no chance"),
+        ({"stochastic_depth": -0.1}, r"^stochastic_depth: -0.1; it must be at least 0"),
     ],
 )
 def test_a_wrong_option_is_refused_with_what_would_be_right(options: dict[str, Any], message: str) -> None:

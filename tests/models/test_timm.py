@@ -235,7 +235,7 @@ def test_branches_are_dropped_in_training_alone_and_the_last_most(name: str) -> 
     import_timm()
     from timm.layers import DropPath
 
-    model, plain = shaken(small(name, drop_path=0.5)), shaken(small(name))
+    model, plain = shaken(small(name, stochastic_depth=0.5)), shaken(small(name))
     rates = [layer.drop_prob for layer in model.modules() if isinstance(layer, DropPath)]
     assert rates == sorted(rates)
     assert rates[-1] > 0.4
@@ -314,7 +314,7 @@ def test_compiled_it_answers_the_same(name: str) -> None:
         ("resnet", {"wide": 0}, r"^wide: 0 is below 1, the published network$"),
         ("resnet", {"norm": "bach"}, r"^norm: no 'bach'; there are batch, "),
         ("resnet", {"activation": "rellu"}, r"^activation: no 'rellu'; there are relu, "),
-        ("resnet", {"drop_path": 1.0}, r"^drop_path: 1.0 is not in \[0, 1\); 0.0 drops nothing$"),
+        ("resnet", {"stochastic_depth": 1.0}, r"^stochastic_depth: 1.0; it must be at least 0 and less than 1$"),
         ("efficientnetv2", {"variant": "xs"}, r"^variant: no 'xs'; there are s, m, l, rw_t, "),
         ("efficientnetv2", {"variant": "rw_t", "width": 0.5}, r"^width: 0.5 cannot be, rw_t has a width of its own; "),
         ("efficientnetv2", {"stem_stride": 4}, r"^stem_stride: no 4; there are 1, 2$"),
