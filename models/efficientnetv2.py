@@ -32,8 +32,8 @@ def build(
     """A published variant: 5.9 M parameters for b0, 12.6 M for rw_t, 20.2 M for s, with one channel and one target.
 
     The last map is 1/32 of the frame, 2 x 2 pixels of 64 px; `stem_stride` 1 makes it 1/16, for four times the work.
-    `width` multiplies all channels, to the nearest eight. `stochastic_depth` is the rate at which the last residual branch is
-    left out in training (the paper: 0.2); earlier ones less.
+    `width` multiplies all channels, to the nearest eight. `stochastic_depth` is the rate at which the last residual
+    branch is left out in training (the paper: 0.2); earlier ones less.
 
     Padding is symmetric, where the authors' TensorFlow code pads an even frame behind only: the same network up to a
     shift by a pixel, and one that reflects.
