@@ -231,8 +231,7 @@ def test_the_pinball_loss_is_scikit_learn_s() -> None:
     for target in range(2):
         levels = KINDS["quantiles"]["levels"]
         each = [
-            mean_pinball_loss(targets[:, target], outputs[:, target, q], alpha=level)
-            for q, level in enumerate(levels)
+            mean_pinball_loss(targets[:, target], outputs[:, target, q], alpha=level) for q, level in enumerate(levels)
         ]
         assert float(found[target]) == pytest.approx(np.mean(each), rel=1e-5)
 
