@@ -12,6 +12,7 @@ from torch import nn
 
 from models.blocks import Mean, Trunk
 from models.blocks.alternation import BRANCHES, Residual, alternation, check_attention, stage_heads, stage_widths
+from models.blocks.borrowed import resnet_d
 from models.blocks.stochastic_depth import depth_rates
 
 DEPTHS = {  # blocks and attention blocks of each stage, channels out of a block for one within
