@@ -7,6 +7,7 @@ Beside `baselines` the only stage that opens the test rows.
 
 import io
 from collections.abc import Iterable
+from typing import Any
 
 import numpy as np
 import torch
@@ -40,7 +41,7 @@ def predict(folder: str, prepared: str, target: str, overrides: Iterable[str] = 
 def load(weights: Place) -> Network:
     """The network that a run wrote, with its weights."""
     saved = torch.load(io.BytesIO(weights.read_bytes()), weights_only=True)
-    sizes = {name: saved[name] for name in ("in_channels", "num_targets", "num_vectors")}
+    sizes: dict[str, Any] = {name: saved[name] for name in ("in_channels", "num_targets", "num_vectors")}
     model = models.build(saved["backbone"], **sizes, **saved["options"])
     model.load_state_dict(saved["state_dict"])
     return model

@@ -25,7 +25,7 @@ from torch import Tensor
 from tqdm import tqdm
 
 import models
-from models.training.loop import Epoch, Settings, State, fit, hardware
+from models.training.loop import Epoch, Settings, State, Train, fit, hardware
 from pipeline import atomic, fingerprint, params
 from pipeline.command import run
 from pipeline.errors import InputError
@@ -50,14 +50,14 @@ def train(
     settings, options = params.read(overrides, "train.fit", f"backbones.{backbone}")
     folder, store = place(target), Store(source)
     name = folder.name
-    vectors = ("vectors",) if _takes_vectors(options, store) else ()
+    vectors = _takes_vectors(options, store)
     rows, validation = rows_of(store, "train", size, vectors), rows_of(store, "validation", "all", vectors)
     _check(settings, rows[0])
     torch.manual_seed(int(seed))
-    sizes = {
+    sizes: dict[str, Any] = {
         "in_channels": rows[0].shape[1],
         "num_targets": rows[1].shape[1],
-        "num_vectors": rows[2].shape[1] if vectors else 0,
+        "num_vectors": len(store.attributes["columns"]) if vectors else 0,
     }
     model = _build(backbone, options, sizes)
     made_of = {
@@ -91,14 +91,15 @@ def _takes_vectors(options: dict[str, Any], store: Store) -> bool:
     return options.get("fusion", "none") != "none" and bool(store.attributes["columns"])
 
 
-def rows_of(store: Store, role: str, size: str = "all", beside: tuple[str, ...] = ()) -> tuple[Tensor, ...]:
-    """Maps, targets and further arrays of a role, or of the first `size` rows of it."""
+def rows_of(store: Store, role: str, size: str = "all", vectors: bool = False) -> Train:
+    """Maps and targets of a role, and its vectors if they are asked for; or of the first `size` rows of it."""
     start, stop = store.attributes["roles"][role]
     if size != "all":
         if int(size) > stop - start:
             raise InputError(f"train.sizes: {size} rows, but {store.path} has {stop - start} to train on")
         stop = start + int(size)
-    return tuple(torch.from_numpy(store.read(name, start, stop)) for name in ("maps", "target", *beside))
+    maps, target = (torch.from_numpy(store.read(name, start, stop)) for name in ("maps", "target"))
+    return (maps, target, torch.from_numpy(store.read("vectors", start, stop))) if vectors else (maps, target)
 
 
 def _check(settings: params.Fit, maps: Tensor) -> None:
@@ -112,7 +113,7 @@ def _check(settings: params.Fit, maps: Tensor) -> None:
         raise InputError(f"train.fit.augment: d4 needs square frames, not {height} x {width}; choose none")
 
 
-def _build(backbone: str, options: dict[str, Any], sizes: dict[str, int]) -> torch.nn.Module:
+def _build(backbone: str, options: dict[str, Any], sizes: dict[str, Any]) -> torch.nn.Module:
     try:
         return models.build(backbone, **sizes, **options)
     except (ValueError, TypeError, ModuleNotFoundError) as error:

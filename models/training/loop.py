@@ -139,9 +139,9 @@ def _loss(model: nn.Module, huber_delta: float) -> Callable[[Tensor, Tensor], Te
 @torch.no_grad()
 def _validated(model: nn.Module, validation: Validation, loss_of: Callable[[Tensor, Tensor], Tensor]) -> float:
     """The loss on the validation rows, on the device of the model: a head's loss may have weights of its own."""
-    maps, target, *vectors = validation
+    maps, target, vectors = (*validation, None)[:3]
     device = next(model.parameters()).device
-    return float(loss_of(answers(model, maps, *vectors).to(device), target.to(device)))
+    return float(loss_of(answers(model, maps, vectors).to(device), target.to(device)))
 
 
 def _batches(rows: int, batch_size: int, generator: torch.Generator) -> list[Tensor]:
