@@ -4,6 +4,8 @@ Convolutions are high-pass filters and self-attention is a low-pass one; the pap
 stage smooth what the former found, and reports flatter losses for it. Pre-activation residual blocks (He et al. 2016,
 ECCV), no shifted windows, no multilayer perceptron after the attention. Parameters are those of the authors' code
 (github.com/xxxnell/how-do-vits-work): 9,968,803 at depth 18 with three channels and a thousand outputs.
+
+Reference: Park & Kim 2022, ICLR, arXiv 2202.06709
 """
 
 from collections.abc import Callable, Sequence

@@ -2,6 +2,8 @@
 
 A stem of three 3 x 3 convolutions, the stride of a bottleneck in its 3 x 3 convolution, and shortcuts that average
 before they subsample. timm's resnet18d, 34d and 50d compute, bit for bit, what fastai's xresnet18, 34 and 50 do.
+
+Reference: He et al. 2019, CVPR, arXiv 1812.01187
 """
 
 from torch import nn

@@ -4,6 +4,8 @@ Wu & Peek predict galaxy spectra from images with an XResNet whose stem deconvol
 whose first stage ends in simple self-attention, and whose blocks have grouped convolutions, squeeze-excitation and
 Mish. The defaults are theirs: 6,734,743 parameters for five channels and six targets. With `groups` 1, `reduction` 0
 and `attention` off it is `xresnet` with another stem, and with `deconvolution: none`, too, it is `xresnet`.
+
+Reference: Wu & Peek 2020, arXiv 2009.12318; Ye et al. 2020, ICLR, arXiv 1905.11926
 """
 
 from collections.abc import Callable, Sequence

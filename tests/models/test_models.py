@@ -106,7 +106,7 @@ def test_is_not_a_linear_map(name: str, noise: tuple[Tensor, Tensor]) -> None:
 def test_learns_thirty_two_images_by_heart(name: str) -> None:
     torch.manual_seed(2)
     maps, target = torch.randn(32, 1, 48, 48), torch.randn(32, 1)
-    model, _ = trained(name, 60, maps, target)
+    model, _ = trained(name, 40, maps, target)
     with torch.no_grad():
         loss = mse_loss(model(maps), target).item()  # in training mode: what it learnt, batch statistics and all
     assert loss < 0.1 * target.var(correction=0).item()
@@ -115,19 +115,13 @@ def test_learns_thirty_two_images_by_heart(name: str) -> None:
 @every_backbone
 @pytest.mark.parametrize("fusion", ["concat", "film"])
 def test_vectors_enter_and_are_learnt_from(name: str, fusion: str) -> None:
-    """The target is one of the vectors: the images know nothing of it."""
+    """Alike images can tell a constant at best, which leaves the targets' variance."""
     torch.manual_seed(3)
-    maps, vectors = torch.randn(32, 1, 48, 48), torch.randn(32, 3)
-    other = vectors.clone()
-    other[:, 0] += 1
-
-    def told(steps: int) -> float:
-        """What a unit more of that vector changes in the answer."""
-        model, _ = trained(name, steps, maps, vectors[:, :1], vectors, fusion=fusion)
-        with torch.no_grad():
-            return float((model(maps, other) - model(maps, vectors)).mean())
-
-    assert told(20) - told(0) > 0.02
+    maps, vectors = torch.randn(1, 1, 48, 48).repeat(16, 1, 1, 1), torch.randn(16, 3)
+    target = vectors[:, :1]
+    model, _ = trained(name, 30, maps, target, vectors, fusion=fusion)
+    with torch.no_grad():
+        assert mse_loss(model(maps, vectors), target) < 0.8 * target.var(correction=0)
 
 
 @every_backbone
