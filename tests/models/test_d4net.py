@@ -2,6 +2,7 @@
 
 import copy
 from collections.abc import Callable
+from itertools import product
 from typing import Any
 
 import pytest
@@ -58,11 +59,10 @@ def variance(model: nn.Module, maps: Tensor) -> float:
     return float(torch.stack(changes).max() / answers.std())
 
 
-@pytest.mark.parametrize("g", ELEMENTS)
-@pytest.mark.parametrize("h", ELEMENTS)
-def test_the_quotient_leads_from_one_element_to_the_other(g: int, h: int) -> None:
+def test_the_quotient_leads_from_one_element_to_the_other() -> None:
     image = torch.arange(12).view(1, 3, 4)
-    assert torch.equal(turned(turned(image, quotient(g, h)), g), turned(image, h))
+    for g, h in product(ELEMENTS, ELEMENTS):
+        assert torch.equal(turned(turned(image, quotient(g, h)), g), turned(image, h))
 
 
 def test_elements_have_the_numbers_of_the_augmentation() -> None:
@@ -112,7 +112,7 @@ def random(layer: nn.Module) -> nn.Module:
 
 
 @pytest.mark.parametrize("layer", LAYERS.values(), ids=LAYERS)
-@pytest.mark.parametrize("frame", [(6, 6), (9, 9), (11, 11), (6, 9)], ids=str)
+@pytest.mark.parametrize("frame", [(6, 6), (9, 9), (6, 11)], ids=str)
 def test_every_layer_turns_with_its_state(layer: Callable[[], nn.Module], frame: tuple[int, int]) -> None:
     torch.manual_seed(0)
     made, state = random(layer()), torch.randn(2, 4, ORDER, *frame, dtype=torch.float64)
@@ -160,7 +160,7 @@ def default() -> nn.Module:
 @pytest.mark.parametrize("size", [48, 64, 75, 101, 150])
 @pytest.mark.parametrize("training", [True, False])
 def test_the_default_network_says_the_same_of_all_eight(default: nn.Module, size: int, training: bool) -> None:
-    assert variance(copy.deepcopy(default).train(training), arcs(3, size, seed=size)) < TOLERANCE
+    assert variance(copy.deepcopy(default).train(training), arcs(2, size, seed=size)) < TOLERANCE
 
 
 @pytest.mark.parametrize("seed", range(3))
@@ -169,8 +169,7 @@ def test_it_is_exact_whatever_it_learnt(seed: int, steps: int, norm: str) -> Non
     """In double precision, where a network whose answers hardly differ yet can be asked as well."""
     model = trained(network(seed, norm=norm, **SMALL).double(), steps, arcs(4, 25, seed).double())
     for training in (True, False):
-        for size in (33, 38):
-            assert variance(model.train(training), arcs(3, size, seed).double()) < 1e-9
+        assert variance(model.train(training), arcs(3, 38, seed).double()) < 1e-9  # sides 38, 19, 10 and 5
 
 
 class Strided(nn.Module):
