@@ -67,10 +67,11 @@ class Block(nn.Module):
         super().__init__()
         self.begin = layer(before)
         self.halve = Halve() if halves else nn.Identity()
-        self.first, self.second = GroupConv(before, before), nn.Sequential(layer(before), GroupConv(before, after))
+        self.first, last = GroupConv(before, before), GroupConv(before, after)
+        self.second = nn.Sequential(layer(before), last)
         self.shortcut = GroupConv(before, after, 1) if before != after else None
         self.skip = Skip(skip)
-        nn.init.zeros_(self.second[1].weight)
+        nn.init.zeros_(last.weight)
 
     def forward(self, state: Float[Tensor, "n c 8 h w"]) -> Float[Tensor, "n o 8 u v"]:
         begun = self.begin(state)
