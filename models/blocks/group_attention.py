@@ -39,16 +39,16 @@ class GroupWindowAttention(nn.Module):
     def forward(self, state: Float[Tensor, "n c 8 h w"]) -> Float[Tensor, "n c 8 h w"]:
         height, width = state.shape[-2:]
         rows, columns = tiling(height, self.window), tiling(width, self.window)
-        beside, above = (columns[0] * columns[1] - width) // 2, (rows[0] * rows[1] - height) // 2
-        margins = (beside, beside, above, above)
+        x, y = (columns[0] * columns[1] - width) // 2, (rows[0] * rows[1] - height) // 2
+        margins = (x, x, y, y)
         query, key, value = self._windows(pad(self.query_key_value(state), margins), rows, columns)
         bias = self._bias(rows[1], columns[1])
-        if any(margins):
+        if x or y:
             inside = pad(torch.ones(height, width, dtype=torch.bool, device=state.device), margins)
             bias = bias.masked_fill(~_tiles(inside, rows, columns)[:, None, None], -torch.inf)
         seen = scaled_dot_product_attention(query, key, value, attn_mask=bias.to(query.dtype))
         whole = self._frame(seen, rows, columns)
-        return self.project(whole[..., above : above + height, beside : beside + width])
+        return self.project(whole[..., y : y + height, x : x + width])
 
     def _windows(
         self, mixed: Float[Tensor, "n c 8 h w"], rows: Tiling, columns: Tiling

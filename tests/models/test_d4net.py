@@ -1,6 +1,8 @@
 """`d4net`: its layers turn exactly with the image, and what it says of an image does not change."""
 
+import copy
 from collections.abc import Callable
+from itertools import product
 from typing import Any
 
 import pytest
@@ -54,15 +56,14 @@ def trained(model: nn.Module, steps: int, maps: Tensor) -> nn.Module:
 def variance(model: nn.Module, maps: Tensor) -> float:
     """The largest change of an answer under the eight symmetries, relative to the answers' standard deviation."""
     answers = model(maps)
-    changes = [(model(turned(maps, element)) - answers).abs().max() for element in ELEMENTS]
+    changes = [(model(turned(maps, element)) - answers).abs().max() for element in ELEMENTS[1:]]
     return float(torch.stack(changes).max() / answers.std())
 
 
-@pytest.mark.parametrize("g", ELEMENTS)
-@pytest.mark.parametrize("h", ELEMENTS)
-def test_the_quotient_leads_from_one_element_to_the_other(g: int, h: int) -> None:
+def test_the_quotient_leads_from_one_element_to_the_other() -> None:
     image = torch.arange(12).view(1, 3, 4)
-    assert torch.equal(turned(turned(image, quotient(g, h)), g), turned(image, h))
+    for g, h in product(ELEMENTS, ELEMENTS):
+        assert torch.equal(turned(turned(image, quotient(g, h)), g), turned(image, h))
 
 
 def test_elements_have_the_numbers_of_the_augmentation() -> None:
@@ -112,7 +113,7 @@ def random(layer: nn.Module) -> nn.Module:
 
 
 @pytest.mark.parametrize("layer", LAYERS.values(), ids=LAYERS)
-@pytest.mark.parametrize("frame", [(6, 6), (9, 9), (11, 11), (6, 9)], ids=str)
+@pytest.mark.parametrize("frame", [(6, 6), (9, 9), (6, 11)], ids=str)
 def test_every_layer_turns_with_its_state(layer: Callable[[], nn.Module], frame: tuple[int, int]) -> None:
     torch.manual_seed(0)
     made, state = random(layer()), torch.randn(2, 4, ORDER, *frame, dtype=torch.float64)
@@ -152,22 +153,24 @@ def test_a_window_sees_itself_and_nothing_else() -> None:
             torch.testing.assert_close(layer(state[..., rows, columns]), whole[..., rows, columns])
 
 
+@pytest.fixture(scope="module")
+def default() -> nn.Module:
+    return trained(network(), 3, arcs(8, 32))
+
+
 @pytest.mark.parametrize("size", [48, 64, 75, 101, 150])
-def test_the_default_network_says_the_same_of_all_eight(size: int) -> None:
-    model, maps = trained(network(seed=size), 3, arcs(8, 48)), arcs(4, size)
-    for training in (True, False):
-        assert variance(model.train(training), maps) < TOLERANCE
+@pytest.mark.parametrize("training", [True, False])
+def test_the_default_network_says_the_same_of_all_eight(default: nn.Module, size: int, training: bool) -> None:
+    assert variance(copy.deepcopy(default).train(training), arcs(2, size, seed=size)) < TOLERANCE
 
 
 @pytest.mark.parametrize("seed", range(3))
-@pytest.mark.parametrize("steps", [0, 10])
-@pytest.mark.parametrize("norm", ["batch", "layer"])
+@pytest.mark.parametrize(("steps", "norm"), [(0, "batch"), (8, "batch"), (8, "layer")])
 def test_it_is_exact_whatever_it_learnt(seed: int, steps: int, norm: str) -> None:
     """In double precision, where a network whose answers hardly differ yet can be asked as well."""
-    model = trained(network(seed, norm=norm, **SMALL).double(), steps, arcs(6, 33, seed).double())
+    model = trained(network(seed, norm=norm, **SMALL).double(), steps, arcs(4, 25, seed).double())
     for training in (True, False):
-        for size in (32, 33, 38):
-            assert variance(model.train(training), arcs(6, size, seed).double()) < 1e-9
+        assert variance(model.train(training), arcs(3, 38, seed).double()) < 1e-9  # sides 38, 19, 10 and 5
 
 
 class Strided(nn.Module):

@@ -115,13 +115,13 @@ def test_learns_thirty_two_images_by_heart(name: str) -> None:
 @every_backbone
 @pytest.mark.parametrize("fusion", ["concat", "film"])
 def test_vectors_enter_and_are_learnt_from(name: str, fusion: str) -> None:
-    """Alike images can tell a constant at best, which leaves the targets' variance."""
+    """Of alike images, only the vectors can make the answers follow the targets."""
     torch.manual_seed(3)
     maps, vectors = torch.randn(1, 1, 48, 48).repeat(16, 1, 1, 1), torch.randn(16, 3)
-    target = vectors[:, :1]
-    model, _ = trained(name, 30, maps, target, vectors, fusion=fusion)
+    model, _ = trained(name, 45, maps, vectors[:, :1], vectors, fusion=fusion)
     with torch.no_grad():
-        assert mse_loss(model(maps, vectors), target) < 0.8 * target.var(correction=0)
+        answers = model(maps, vectors)
+    assert torch.corrcoef(torch.stack([answers[:, 0], vectors[:, 0]]))[0, 1] > 0.8
 
 
 @every_backbone
