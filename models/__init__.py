@@ -5,26 +5,75 @@ and a name in params.yaml. A backbone imports only `models.blocks`, `models.timm
 dependencies of a run in dvc.yaml are complete.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from inspect import signature
 from typing import Any
 
-from torch import nn
+import torch
 
-from models import cnn, resnet
+from models import (
+    alternet,
+    cnn,
+    convnext,
+    d4net,
+    efficientnetv2,
+    heads,
+    resnet,
+    vit,
+    xalternet,
+    xresnet,
+    xresnet_hybrid,
+)
+from models.blocks import Trunk
+from models.blocks.proxy import join_proxies
+from models.network import Network, fused
+from models.network.initial import initialise
 
-BACKBONES: dict[str, Callable[..., nn.Module]] = {"cnn": cnn.build, "resnet": resnet.build}
+BACKBONES: dict[str, Callable[..., Trunk]] = {
+    "cnn": cnn.build,
+    "resnet": resnet.build,
+    "xresnet": xresnet.build,
+    "xresnet_hybrid": xresnet_hybrid.build,
+    "efficientnetv2": efficientnetv2.build,
+    "convnext": convnext.build,
+    "vit": vit.build,
+    "alternet": alternet.build,
+    "xalternet": xalternet.build,
+    "d4net": d4net.build,
+}
 
 
-def build(name: str, in_channels: int, num_targets: int, **options: Any) -> nn.Module:
-    """The named backbone, freshly initialised from torch's global generator.
+def build(
+    name: str,
+    in_channels: int,
+    num_targets: int,
+    num_vectors: int = 0,
+    *,
+    fusion: str = "none",
+    head: Mapping[str, Any] | None = None,
+    init: str | Sequence[str] = "default",
+    **options: Any,
+) -> Network:
+    """The named backbone with its head, freshly initialised from torch's global generator.
 
+    Vectors enter by `fusion` where there are any; `head` is a kind and its options, `{kind: point}` if none is named.
+    `init` is a name of models/network/initial.py or several; `lsuv`, which needs images, is for the caller to apply.
     Raises `ValueError` naming a backbone or an option that does not exist.
     """
     if name not in BACKBONES:
         raise ValueError(f"no backbone {name!r}; there are {', '.join(BACKBONES)}")
-    _, _, *known = signature(BACKBONES[name]).parameters
+    _refuse_unknown(options, BACKBONES[name], ("fusion", "head", "init"))
+    trunk = BACKBONES[name](in_channels, **options)
+    maps, vectors = torch.zeros(1, in_channels, 64, 64), torch.zeros(1, num_vectors)  # to see what acts on what
+    join_proxies(trunk, maps)
+    fusing, width = fused(fusion, trunk, num_vectors)
+    network = Network(trunk, fusing, heads.build(width, num_targets, **(head or {})))
+    initialise(network, init, maps, vectors)
+    return network
+
+
+def _refuse_unknown(options: Mapping[str, Any], build_: Callable[..., Trunk], common: tuple[str, ...]) -> None:
+    _, *own = signature(build_).parameters
     for option in options:
-        if option not in known:
-            raise ValueError(f"no option {option!r}; there are {', '.join(known)}")
-    return BACKBONES[name](in_channels, num_targets, **options)
+        if option not in own:
+            raise ValueError(f"no option {option!r}; there are {', '.join([*own, *common])}")

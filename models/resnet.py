@@ -1,22 +1,58 @@
-"""Backbone `resnet`: timm's residual networks (He et al. 2016, CVPR), without pretrained weights."""
+"""Backbone `resnet`: timm's residual networks, without pretrained weights.
 
-from collections.abc import Sequence
+Reference: He et al. 2016, CVPR, arXiv 1512.03385; wide: Zagoruyko & Komodakis 2016, BMVC, arXiv 1605.07146
+"""
 
 from torch import nn
 
+from models.blocks import Mean, Trunk
+from models.blocks.borrowed import act_layer, exchange_norms, one_of, positive
+from models.blocks.stochastic_depth import check_rate
 from models.timm_cpu import import_timm
+
+DEPTHS = (18, 34, 50, 101, 152)  # from 50 on, blocks are bottlenecks
 
 
 def build(
-    in_channels: int, num_targets: int, variant: str = "resnet18", channels: Sequence[int] = (64, 128, 256, 512)
-) -> nn.Module:
-    """`variant` is a timm name (resnet10t, resnet18, resnet34, resnet18d, ...), `channels` its stages' widths.
+    in_channels: int,
+    depth: int = 18,
+    width: float = 1.0,
+    wide: int = 1,
+    norm: str = "batch",
+    activation: str = "relu",
+    stochastic_depth: float = 0.0,
+) -> Trunk:
+    """The published network of `depth` layers: 11.2 M parameters for 18, with one channel and one target.
 
-    The published widths are the default: 11.2 M parameters for resnet18 with one channel and one target.
+    `width` multiplies the channels of the stages, (64, 128, 256, 512); the stem keeps its 64. `wide` multiplies the
+    inner channels of bottlenecks alone: 2 at depth 50 is wide_resnet50_2. `stochastic_depth` is the rate at which the
+    last residual branch is left out in training; earlier ones less (Huang et al. 2016, linear rule). Every residual
+    branch starts at zero (its last scale), as timm has it, unless `norm` has no scales.
     """
-    timm = import_timm()
-    if not timm.is_model(variant) or "resnet" not in variant:
-        raise ValueError(f"variant: timm has no residual network {variant!r}; try resnet10t, resnet18 or resnet34")
-    return timm.create_model(
-        variant, pretrained=False, in_chans=in_channels, num_classes=num_targets, channels=tuple(channels)
+    one_of("depth", depth, DEPTHS)
+    positive("width", width)
+    check_rate(stochastic_depth)
+    net = import_timm().create_model(
+        f"resnet{depth}",
+        in_chans=in_channels,
+        num_classes=0,
+        channels=tuple(max(1, round(width * channels)) for channels in (64, 128, 256, 512)),
+        act_layer=act_layer(activation),
+        drop_path_rate=stochastic_depth,
+        **_inner(depth, wide),
     )
+    if norm != "batch":
+        exchange_norms(net, norm)
+    stem = nn.Sequential(net.conv1, net.bn1, net.act1, net.maxpool)
+    stages = [net.layer1, net.layer2, net.layer3, net.layer4]
+    widths = [stage["num_chs"] for stage in net.feature_info[1:]]
+    return Trunk(stem, stages, Mean(), widths, net.num_features)
+
+
+def _inner(depth: int, wide: int) -> dict[str, int]:
+    """What makes the inside of a bottleneck wide, as timm asks for it."""
+    if wide < 1:
+        raise ValueError(f"wide: {wide} is below 1, the published network")
+    if wide > 1 and depth < 50:
+        raise ValueError(f"wide: {wide} has no bottleneck to widen at depth {depth}; depth 50 has, or take width")
+    return {"base_width": 64 * wide} if wide > 1 else {}

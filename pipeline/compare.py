@@ -65,7 +65,7 @@ def compare(
         overrides, "train.inputs", "train.backbones", "train.sizes", "train.seeds", "compare"
     )
     keys = list(product(inputs, backbones, map(str, sizes)))
-    cells = [cell for key in keys for cell in _cells(place(predictions), *key, seeds)]
+    cells = [cell for key in keys for cell in read_cells(place(predictions), *key, seeds)]
     plain = {name: tables.read(place(baselines) / f"{name}.parquet", role="test") for name in inputs}
     found = {
         "constant": _baseline(plain[inputs[0]], "constant"),
@@ -174,7 +174,7 @@ def _key(cell: Cell) -> tuple[str, ...]:
     return cell.input, cell.backbone, cell.size, cell.target
 
 
-def _cells(folder: Place, name: str, backbone: str, size: str, seeds: list[int]) -> list[Cell]:
+def read_cells(folder: Place, name: str, backbone: str, size: str, seeds: list[int]) -> list[Cell]:
     """The cells of one input, backbone and size: one a target. Every seed must answer for the same lenses."""
     runs = [tables.read(folder / f"{name}-{backbone}-{size}-{seed}.parquet", role="test") for seed in seeds]
     cells = []

@@ -7,11 +7,13 @@ Beside `baselines` the only stage that opens the test rows.
 
 import io
 from collections.abc import Iterable
+from typing import Any
 
 import numpy as np
 import torch
 
 import models
+from models.network import Network
 from models.training.device import pick_device
 from models.training.predict import predict as answers
 from pipeline import params, tables
@@ -30,15 +32,17 @@ def predict(folder: str, prepared: str, target: str, overrides: Iterable[str] = 
         raise InputError(f"train.fit.device: {error}") from error
 
     def answer(store: Store, start: int, stop: int) -> np.ndarray:
-        return answers(model, torch.from_numpy(store.read("maps", start, stop))).numpy()
+        arrays = ("maps",) if model.fusion is None else ("maps", "vectors")
+        return answers(model, *(torch.from_numpy(store.read(name, start, stop)) for name in arrays)).numpy()
 
     tables.write(tables.predicted(prepared, answer), target)
 
 
-def load(weights: Place) -> torch.nn.Module:
+def load(weights: Place) -> Network:
     """The network that a run wrote, with its weights."""
     saved = torch.load(io.BytesIO(weights.read_bytes()), weights_only=True)
-    model = models.build(saved["backbone"], saved["in_channels"], saved["num_targets"], **saved["options"])
+    sizes: dict[str, Any] = {name: saved[name] for name in ("in_channels", "num_targets", "num_vectors")}
+    model = models.build(saved["backbone"], **sizes, **saved["options"])
     model.load_state_dict(saved["state_dict"])
     return model
 

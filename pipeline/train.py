@@ -25,7 +25,7 @@ from torch import Tensor
 from tqdm import tqdm
 
 import models
-from models.training.loop import Epoch, Settings, State, fit, hardware
+from models.training.loop import Epoch, Settings, State, Train, fit, hardware
 from pipeline import atomic, fingerprint, params
 from pipeline.command import run
 from pipeline.errors import InputError
@@ -33,7 +33,14 @@ from pipeline.params import plain
 from pipeline.places import Place, place
 from pipeline.store import Store
 
-CODE = ("pipeline/train.py", "models/blocks.py", "models/timm_cpu.py", "models/training/*.py")
+CODE = (
+    "pipeline/train.py",
+    "models/blocks/*.py",
+    "models/heads/*.py",
+    "models/network/*.py",
+    "models/timm_cpu.py",
+    "models/training/*.py",
+)
 
 
 def train(
@@ -43,10 +50,16 @@ def train(
     settings, options = params.read(overrides, "train.fit", f"backbones.{backbone}")
     folder, store = place(target), Store(source)
     name = folder.name
-    rows, validation = rows_of(store, "train", size), rows_of(store, "validation")
+    vectors = _takes_vectors(options, store)
+    rows, validation = rows_of(store, "train", size, vectors), rows_of(store, "validation", "all", vectors)
     _check(settings, rows[0])
     torch.manual_seed(int(seed))
-    model = _build(backbone, options, store)
+    sizes: dict[str, Any] = {
+        "in_channels": rows[0].shape[1],
+        "num_targets": rows[1].shape[1],
+        "num_vectors": len(store.attributes["columns"]) if vectors else 0,
+    }
+    model = _build(backbone, options, sizes)
     made_of = {
         "backbone": backbone,
         "options": options,
@@ -67,21 +80,26 @@ def train(
     except FloatingPointError as error:
         raise InputError(f"{name}: {error}") from error
     cost = _cost(time.perf_counter() - began, (len(history) - _epochs(resume)) * len(rows[0]))
-    sizes = {"in_channels": rows[0].shape[1], "num_targets": rows[1].shape[1]}
     weights = {"backbone": backbone, "options": options, **sizes, "state_dict": model.cpu().state_dict()}
     _write(folder, weights, history, made_of)
     atomic.write(clock, json.dumps(cost, indent=1))
     checkpoint.unlink(missing_ok=True)
 
 
-def rows_of(store: Store, role: str, size: str = "all") -> tuple[Tensor, Tensor]:
-    """Maps and targets of a role, or of the first `size` rows of it."""
+def _takes_vectors(options: dict[str, Any], store: Store) -> bool:
+    """Whether a network is to see vector features: its options fuse them in, and the store has some."""
+    return options.get("fusion", "none") != "none" and bool(store.attributes["columns"])
+
+
+def rows_of(store: Store, role: str, size: str = "all", vectors: bool = False) -> Train:
+    """Maps and targets of a role, and its vectors if they are asked for; or of the first `size` rows of it."""
     start, stop = store.attributes["roles"][role]
     if size != "all":
         if int(size) > stop - start:
             raise InputError(f"train.sizes: {size} rows, but {store.path} has {stop - start} to train on")
         stop = start + int(size)
-    return torch.from_numpy(store.read("maps", start, stop)), torch.from_numpy(store.read("target", start, stop))
+    maps, target = (torch.from_numpy(store.read(name, start, stop)) for name in ("maps", "target"))
+    return (maps, target, torch.from_numpy(store.read("vectors", start, stop))) if vectors else (maps, target)
 
 
 def _check(settings: params.Fit, maps: Tensor) -> None:
@@ -95,10 +113,10 @@ def _check(settings: params.Fit, maps: Tensor) -> None:
         raise InputError(f"train.fit.augment: d4 needs square frames, not {height} x {width}; choose none")
 
 
-def _build(backbone: str, options: dict[str, Any], store: Store) -> torch.nn.Module:
+def _build(backbone: str, options: dict[str, Any], sizes: dict[str, Any]) -> torch.nn.Module:
     try:
-        return models.build(backbone, len(store.attributes["channels"]), len(store.attributes["targets"]), **options)
-    except (ValueError, TypeError) as error:
+        return models.build(backbone, **sizes, **options)
+    except (ValueError, TypeError, ModuleNotFoundError) as error:
         raise InputError(f"backbones.{backbone}: {error}") from error
 
 

@@ -45,7 +45,7 @@ def test_a_run_of_more_rows_than_there_are_or_an_unknown_option_is_one_line(tiny
     stage(tiny, "pipeline.normalise", "images.zarr", "raw.zarr", "split.json", "raw")
     for size, override, line in (
         ("34", "train.seeds=[0]", "train: train.sizes: 34 rows, but raw/fit.zarr has 33 to train on\n"),
-        ("all", "backbones.cnn={width: 3}", "train: backbones.cnn: no option 'width'; there are widths, dropout\n"),
+        ("all", "backbones.cnn={depth: 3}", "train: backbones.cnn: no option 'depth'; there are widths, width, norm"),
         ("all", "backbones.cnn.widths=[]", "train: backbones.cnn: widths: []; there must be one or more"),
         ("all", "train.fit.device=cuda:99", "train: train.fit.device: 'cuda:99' is not there"),
     ):

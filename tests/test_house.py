@@ -13,7 +13,7 @@ from tests.conftest import ROOT
 FILES = sorted(path for room in ("pipeline", "features", "models") for path in (ROOT / room).rglob("*.py"))
 ROOMS = {"pipeline", "features", "models", "studies", "tests", "benchmarks"}
 STAGES = {path.stem for path in (ROOT / "pipeline").glob("*.py") if "__main__" in path.read_text()}
-BACKBONES = {path.stem for path in (ROOT / "models").glob("*.py")} - {"__init__", "blocks", "timm_cpu"}
+BACKBONES = {path.stem for path in (ROOT / "models").glob("*.py")} - {"__init__", "timm_cpu"}
 
 
 TOP = {"dvc.yaml", "dvc.lock", "params.yaml", "pyproject.toml", "constraints.txt", "Makefile", "README.md"} | {

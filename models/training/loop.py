@@ -1,4 +1,6 @@
-"""The training loop: the whole data set on the device, AdamW, a one-cycle schedule, Huber loss, early stopping.
+"""The training loop: the whole data set on the device, AdamW, a one-cycle schedule, early stopping.
+
+The loss is that of the network's head, or Huber's where the head leaves the choice open.
 
 The order of the rows and their augmentation come from one generator, dropout from torch's own; both, the weights, the
 optimiser and the schedule are in the `State` that is handed out after each epoch: a run that was stopped and resumed
@@ -9,6 +11,7 @@ import math
 from collections.abc import Callable
 from copy import deepcopy
 from dataclasses import asdict, dataclass
+from functools import partial
 from typing import Any
 
 import torch
@@ -21,10 +24,17 @@ from torch.optim.lr_scheduler import LRScheduler, OneCycleLR
 
 from models.training.augment import d4
 from models.training.device import pick_device
-from models.training.predict import predict
+from models.training.predict import answers
 
-Train = tuple[Float[Tensor, "n c h w"], Float[Tensor, "n t"]]
-Validation = tuple[Float[Tensor, "m c h w"], Float[Tensor, "m t"]]
+# maps and targets, and vectors for a network that takes them
+Train = (
+    tuple[Float[Tensor, "n c h w"], Float[Tensor, "n t"]]
+    | tuple[Float[Tensor, "n c h w"], Float[Tensor, "n t"], Float[Tensor, "n v"]]
+)
+Validation = (
+    tuple[Float[Tensor, "m c h w"], Float[Tensor, "m t"]]
+    | tuple[Float[Tensor, "m c h w"], Float[Tensor, "m t"], Float[Tensor, "m v"]]
+)
 State = dict[str, Any]  # tensors, numbers, and lists and dicts of them: what torch.load(weights_only=True) accepts
 
 
@@ -46,7 +56,7 @@ class Settings:
 
 @dataclass(frozen=True)
 class Epoch:
-    """What one epoch came to. Losses are Huber losses of normalised targets."""
+    """What one epoch came to. Losses are of normalised targets; a head's own may weigh images in training alone."""
 
     epoch: int
     train_loss: float
@@ -83,8 +93,9 @@ def fit(
     # after the set-up, because an optimiser's state goes to where its parameters are
     history = _restore(resume, model, optimiser, schedule, generator) if resume else []
     best = resume["best"] if resume else {}
-    maps = train[0].to(fabric.device).contiguous(memory_format=torch.channels_last)
-    target = train[1].to(fabric.device)
+    loss_of = _loss(model, settings.huber_delta)
+    maps, target, *vectors = (part.to(fabric.device) for part in train)
+    maps = maps.contiguous(memory_format=torch.channels_last)
 
     for epoch in range(len(history), settings.epochs):
         if history and epoch - 1 - max(e.epoch for e in history if e.best) >= settings.patience:
@@ -92,17 +103,16 @@ def fit(
         wrapped.train()
         losses = []
         for rows in _batches(len(maps), batch_size, generator):
-            images, truth = maps[rows.to(fabric.device)], target[rows.to(fabric.device)]
+            images, truth, *beside = (part[rows.to(fabric.device)] for part in (maps, target, *vectors))
             images = d4(images, generator) if settings.augment == "d4" else images
-            loss = huber_loss(wrapped(images).float(), truth, delta=settings.huber_delta)
+            loss = loss_of(wrapped(images, *beside).float(), truth)
             stepper.zero_grad()
             fabric.backward(loss)
             stepper.step()
             losses.append(loss.detach())
             rate = schedule.get_last_lr()[0]
             schedule.step()
-        validation_loss = huber_loss(predict(wrapped, validation[0]), validation[1], delta=settings.huber_delta)
-        done = _summary(epoch, losses, float(validation_loss), float(rate), history)
+        done = _summary(epoch, losses, _validated(wrapped, validation, loss_of), float(rate), history)
         history.append(done)
         best = _copy(model) if done.best else best
         watch(done, _state(history, best, model, optimiser, schedule, generator))
@@ -116,6 +126,22 @@ def hardware(device: str, precision: str) -> dict[str, Any]:
     if precision == "auto":
         precision = "bf16-mixed" if kind == "cuda" and torch.cuda.is_bf16_supported() else "32-true"
     return {"accelerator": kind, "devices": [int(index or 0)] if kind == "cuda" else 1, "precision": precision}
+
+
+def _loss(model: nn.Module, huber_delta: float) -> Callable[[Tensor, Tensor], Tensor]:
+    """What outputs and targets are compared by: a head's own loss, averaged over the images, or Huber's."""
+    own = getattr(getattr(model, "head", None), "loss", None)
+    if own is None:
+        return partial(huber_loss, delta=huber_delta)
+    return lambda outputs, target: own(outputs, target).mean()
+
+
+@torch.no_grad()
+def _validated(model: nn.Module, validation: Validation, loss_of: Callable[[Tensor, Tensor], Tensor]) -> float:
+    """The loss on the validation rows, on the device of the model: a head's loss may have weights of its own."""
+    maps, target, vectors = (*validation, None)[:3]
+    device = next(model.parameters()).device
+    return float(loss_of(answers(model, maps, vectors).to(device), target.to(device)))
 
 
 def _batches(rows: int, batch_size: int, generator: torch.Generator) -> list[Tensor]:

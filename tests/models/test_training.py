@@ -43,7 +43,7 @@ def linear(pixels: int = 16) -> nn.Module:
 
 def cnn() -> nn.Module:
     torch.manual_seed(0)
-    return models.build("cnn", 1, 1, widths=[4, 8], dropout=0.3)
+    return models.build("cnn", 1, 1, widths=[4, 8], head={"dropout": 0.3})
 
 
 def rows(count: int, of: Callable[[Tensor], Tensor] | None = None, seed: int = 0) -> Rows:
@@ -370,3 +370,66 @@ def test_auto_is_a_device_that_works() -> None:
     assert pick_device("cpu") == "cpu"
     history = fit(linear(), rows(16), rows(8), replace(SETTINGS, epochs=1, device="auto", precision="auto"), seed=0)
     assert len(history) == 1
+
+
+# heads and vectors
+
+
+def beside(count: int, seed: int = 0) -> tuple[Tensor, Tensor, Tensor]:
+    """Images that know nothing; the target is the first of three vectors."""
+    vectors = torch.randn(count, 3, generator=torch.Generator().manual_seed(seed))
+    return torch.zeros(count, 1, 8, 8), vectors[:, :1], vectors
+
+
+@pytest.mark.parametrize("kind", ["point", "gaussian", "quantiles", "flow"])
+@pytest.mark.parametrize("augment", ["none", "d4"])
+def test_learns_from_vectors_with_the_loss_of_any_head(kind: str, augment: str) -> None:
+    train, validation = beside(256), beside(64, seed=1)
+    torch.manual_seed(0)
+    model = models.build("cnn", 1, 1, 3, widths=[8], fusion="concat", head={"kind": kind, "widths": [16]})
+    settings = replace(SETTINGS, epochs=10, batch_size=32, learning_rate=0.03, augment=augment)
+    history = fit(model, train, validation, settings, seed=0)
+    found = predict(model, validation[0], validation[2])
+    assert found.shape == (64, 1)
+    assert (found - validation[1]).square().mean() < 0.1 * validation[1].var()
+    assert history[-1].train_loss < history[0].train_loss
+
+
+def test_the_losses_are_the_head_s_own_and_in_validation_unweighted() -> None:
+    """Steps too small to matter; in training the beta-NLL weighs by the spread, in evaluation it does not."""
+    train, validation = rows(16), rows(8, seed=1)
+    torch.manual_seed(0)
+    model = models.build("cnn", 1, 1, widths=[8], head={"kind": "gaussian", "beta": 1.0})
+    model.head.last.bias.data[1] = 1.0
+    untouched = deepcopy(model)
+    with torch.no_grad():
+        mean, std = untouched.train()(train[0]).unbind(2)
+        taught = (std**2 * (std.log() + (train[1] - mean) ** 2 / std**2 / 2)).mean()
+    settings = replace(SETTINGS, epochs=1, batch_size=16, learning_rate=1e-12)
+    (epoch,) = fit(model, train, validation, settings, seed=0)
+    with torch.no_grad():
+        mean, std = model.eval()(validation[0]).unbind(2)
+        validated = nn.GaussianNLLLoss()(mean, validation[1], std**2)
+    assert [epoch.train_loss, epoch.validation_loss] == pytest.approx([float(taught), float(validated)], rel=1e-4)
+
+
+def test_predict_gives_vectors_to_the_rows_they_belong_to(module: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
+    torch.manual_seed(0)
+    model = models.build("cnn", 1, 1, 3, widths=[8], fusion="concat")
+    maps, vectors = torch.randn(23, 1, 8, 8), torch.randn(23, 3)
+    monkeypatch.setattr(module, "BATCH", 7)
+    found = predict(model, maps, vectors)
+    with torch.no_grad():
+        torch.testing.assert_close(found, model(maps, vectors))
+
+
+def test_answers_reads_what_it_is_asked_of_every_batch(module: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
+    torch.manual_seed(0)
+    model = models.build("cnn", 1, 2, widths=[8], head={"kind": "gaussian"})
+    monkeypatch.setattr(module, "BATCH", 7)
+    maps, levels = torch.randn(23, 1, 8, 8), torch.tensor([0.16, 0.84])
+    found = module.answers(model, maps, read=lambda outputs: model.head.quantile(outputs, levels))
+    assert found.shape == (23, 2, 2)
+    mean, std = module.answers(model, maps).unbind(2)
+    torch.testing.assert_close(found.diff(dim=2)[..., 0], 2 * 0.994458 * std, rtol=1e-4, atol=1e-5)
+    assert torch.equal(predict(model, maps), mean)

@@ -1,0 +1,97 @@
+"""The study of the backbones: all of them on the default task at one budget, in one table with error bars.
+
+    dvc repro studies/dvc.yaml
+
+Every backbone sees the same rows, the same number of times, in the same order, at the same learning rate: none is
+tuned. Its figures are means over seeds with their standard deviation; its difference from the best of timm's is paired
+by seed and test lens, with a bootstrap interval over both.
+"""
+
+import io
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from pydantic import BaseModel, ConfigDict
+from ruamel.yaml import YAML
+
+from pipeline import atomic, params
+from pipeline.command import run
+from pipeline.compare import Cell, difference, read_cells, summary
+from pipeline.params import Compare
+from pipeline.places import Place, place
+
+
+class Chosen(BaseModel):
+    """What studies/backbones.yaml says."""
+
+    model_config = ConfigDict(extra="forbid")
+    backbones: list[str]
+    references: list[str]
+    seeds: list[int]
+
+
+@dataclass(frozen=True)
+class Line:
+    """A backbone in the table."""
+
+    cell: Cell
+    parameters: int
+    images_per_second: float  # of training, the median of its runs
+
+    @property
+    def mae(self) -> float:
+        return summary(self.cell)["mae"]
+
+
+def backbones(chosen: str, folder: str, table: str, overrides: Iterable[str] = ()) -> None:
+    """Read the runs in `folder` that the file `chosen` names, and write the table."""
+    asked = Chosen(**YAML(typ="safe").load(place(chosen).read_bytes()))
+    intervals = params.read(overrides, "compare")
+    lines = [_line(place(folder), name, asked.seeds) for name in asked.backbones]
+    best = min((line for line in lines if line.cell.backbone in asked.references), key=lambda line: line.mae)
+    atomic.write(table, markdown(sorted(lines, key=lambda line: line.mae), best, intervals))
+    print(f"backbones: {len(lines)} of them; the best of timm's is {best.cell.backbone}")
+
+
+def _line(folder: Place, name: str, seeds: list[int]) -> Line:
+    (cell,) = read_cells(folder / "predictions", "raw", name, "all", seeds)
+    clocks = [json.loads((folder / "clock" / f"raw-{name}-all-{seed}.json").read_text()) for seed in seeds]
+    weights = (folder / "runs" / f"raw-{name}-all-{seeds[0]}" / "weights.pt").read_bytes()
+    state = torch.load(io.BytesIO(weights), weights_only=True)["state_dict"]
+    return Line(cell, _parameters(state), float(np.median([clock["images_per_second"] for clock in clocks])))
+
+
+def _parameters(state: dict[str, torch.Tensor]) -> int:
+    """Learnt numbers: not the running statistics of normalisation, nor its counts."""
+    running = ("running_mean", "running_var", "num_batches_tracked")
+    return sum(tensor.numel() for name, tensor in state.items() if not name.endswith(running))
+
+
+def markdown(lines: list[Line], best: Line, intervals: Compare) -> str:
+    """The table, best first."""
+    seeds = len(best.cell.prediction)
+    head = [
+        f"Test lenses: {len(best.cell.truth)}; seeds: {seeds}; means over seeds ± standard deviation. The difference "
+        f"from {best.cell.backbone} is paired by seed and lens, with a {100 * intervals.confidence:.0f} % bootstrap "
+        "interval over both.",
+        "",
+        f"| backbone | parameters | MAE [dex] | R² | MAE - {best.cell.backbone}'s | training images/s |",
+        "|---|---|---|---|---|---|",
+    ]
+    return "\n".join([*head, *(_row(line, best, intervals) for line in lines), ""])
+
+
+def _row(line: Line, best: Line, intervals: Compare) -> str:
+    figures, apart = summary(line.cell), difference(line.cell, best.cell, intervals)
+    against = "" if line is best else f"{apart['mae']:+.4f} [{apart['mae_low']:+.4f}, {apart['mae_high']:+.4f}]"
+    return (
+        f"| {line.cell.backbone} | {line.parameters / 1e6:.2f} M | {figures['mae']:.4f} ± {figures['mae_std']:.4f} | "
+        f"{figures['r2']:.3f} ± {figures['r2_std']:.3f} | {against} | {line.images_per_second:.0f} |"
+    )
+
+
+if __name__ == "__main__":
+    run(backbones, "CHOSEN FOLDER TABLE")
