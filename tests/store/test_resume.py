@@ -1,5 +1,6 @@
 """Writing is resumed span by span, and ends in the bytes of an undisturbed run."""
 
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -63,6 +64,29 @@ def test_a_killed_write_goes_on_from_the_last_whole_shard(tmp_path: Path, limit:
     assert min(asked) == limit // 64 * 64, "what was whole is not made again"
     assert digests(tmp_path / "a.zarr") == digests(tmp_path / "undisturbed.zarr")
     assert not (tmp_path / ".a.zarr.partial").exists()
+
+
+def test_a_kill_while_the_old_store_is_removed_stands_in_nobody_s_way(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its root is gone and its shards are still there: what is left is neither a store nor a free place."""
+    store.write(tmp_path / "a.zarr", ROWS, ARRAYS, row)
+
+    remove = shutil.rmtree
+
+    def half(folder: Path) -> None:
+        if not (folder / "zarr.json").exists():
+            return remove(folder)
+        (folder / "zarr.json").unlink()
+        raise Killed
+
+    monkeypatch.setattr(shutil, "rmtree", half)
+    with pytest.raises(Killed):
+        store.write(tmp_path / "a.zarr", ROWS, ARRAYS, row)
+    monkeypatch.undo()
+    store.write(tmp_path / "a.zarr", ROWS, ARRAYS, row)
+    store.verify(tmp_path / "a.zarr")
+    assert [file.name for file in tmp_path.iterdir()] == ["a.zarr"]
 
 
 @pytest.mark.parametrize("key", ["other", ""])
