@@ -37,11 +37,11 @@ def small(name: str, in_channels: int = 1, num_targets: int = 1, num_vectors: in
 
 
 def trained(
-    name: str, steps: int, maps: Tensor, target: Tensor, vectors: Tensor | None = None, **more: Any
+    name: str, steps: int, maps: Tensor, target: Tensor, vectors: Tensor | None = None, rate: float = 3e-3, **more: Any
 ) -> tuple[nn.Module, float]:
     """A small network after so many steps on one batch, and its loss at the last of them."""
     model = small(name, maps.shape[1], target.shape[1], 0 if vectors is None else vectors.shape[1], **more)
-    optimiser = torch.optim.Adam(model.parameters(), lr=3e-3)
+    optimiser = torch.optim.Adam(model.parameters(), lr=rate)
     loss = torch.tensor(torch.inf)
     for _ in range(steps):
         loss = mse_loss(model(maps, vectors), target)
@@ -118,7 +118,7 @@ def test_vectors_enter_and_are_learnt_from(name: str, fusion: str) -> None:
     """Of alike images, only the vectors can make the answers follow the targets."""
     torch.manual_seed(3)
     maps, vectors = torch.randn(1, 1, 48, 48).repeat(16, 1, 1, 1), torch.randn(16, 3)
-    model, _ = trained(name, 45, maps, vectors[:, :1], vectors, fusion=fusion)
+    model, _ = trained(name, 45, maps, vectors[:, :1], vectors, rate=1e-2, fusion=fusion)
     with torch.no_grad():
         answers = model(maps, vectors)
     assert torch.corrcoef(torch.stack([answers[:, 0], vectors[:, 0]]))[0, 1] > 0.8
