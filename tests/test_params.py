@@ -53,7 +53,7 @@ def test_a_glob_needs_no_quotes() -> None:
         ("feature.transform=log", r"^feature\.transform: no such parameter"),
         ("ingest.source=sdss", r"^ingest\.source: 'sdss' .*'simulation', 'deeplense', 'fits', 'hdf5'"),
         ("split.fractions.train=0.9", r"^split\.fractions: .*add up to 1"),
-        ("train.backbones=[vit]", r"^train\.backbones: no backbone 'vit'; there are cnn, resnet"),
+        ("train.backbones=[vgg]", r"^train\.backbones: no backbone 'vgg'; there are cnn, resnet"),
         ("train.seeds=[0, 1, 0]", r"^train\.seeds: 0 is there twice"),
         ("train.seeds=[0", r"^train\.seeds: '\[0' is not YAML"),
         ("features.recipes.raw={maps: {ridge: {}}}", r"^features\.recipes\.raw: the control is"),

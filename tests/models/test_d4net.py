@@ -10,11 +10,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import avg_pool2d, conv2d, max_pool2d, mse_loss
 
+import models
 from models import d4net
 from models.blocks.group import ORDER, GroupConv, GroupNorm, Halve, Lift, acted, folded, quotient, turned, unfolded
 from models.blocks.group_attention import GroupWindowAttention, tiling
 from models.blocks.stochastic_depth import StochasticDepth
-from models.heads import HEADS
 from models.network import Network
 from models.training.augment import d4
 
@@ -25,8 +25,7 @@ TOLERANCE = 1e-5  # of the spread of the answers, in float32
 
 def network(seed: int = 0, in_channels: int = 1, **options: Any) -> Network:
     torch.manual_seed(seed)
-    trunk = d4net.build(in_channels, **options)
-    return Network(trunk, None, HEADS["point"](trunk.width, 1))
+    return models.build("d4net", in_channels, 1, **options)
 
 
 def arcs(count: int, size: int, seed: int = 0) -> Tensor:
@@ -159,9 +158,12 @@ def default() -> nn.Module:
 
 
 @pytest.mark.parametrize("size", [48, 64, 75, 101, 150])
-@pytest.mark.parametrize("training", [True, False])
-def test_the_default_network_says_the_same_of_all_eight(default: nn.Module, size: int, training: bool) -> None:
-    assert variance(copy.deepcopy(default).train(training), arcs(2, size, seed=size)) < TOLERANCE
+@pytest.mark.parametrize(("training", "tolerance"), [(False, TOLERANCE), (True, 10 * TOLERANCE)])
+def test_the_default_network_says_the_same_of_all_eight(
+    default: nn.Module, size: int, training: bool, tolerance: float
+) -> None:
+    """In training, rounding is what torch's sums of a batch's statistics, in single precision, make of it."""
+    assert variance(copy.deepcopy(default).train(training), arcs(6, size, seed=size)) < tolerance
 
 
 @pytest.mark.parametrize("seed", range(3))
