@@ -8,9 +8,8 @@ looks with the eight turned copies of its filters: an eighth of the parameters o
 A state lies in memory as (n, h, w, 8, c). So a group convolution is one ordinary convolution of 8 c channels in
 channels-last layout, and its normalisation that of c channels on a frame eight times as wide; both see it by a view.
 
-Filters of odd sides turn exactly; a stride does only where it meets the frame symmetrically: to pool two by two from
-one edge of an odd side is off by a hundredth of the answer. `Halve` is exact at any side. What is left is rounding,
-below 1e-5 of the spread of a network's answers in single precision and 1e-12 in double.
+A filter that is alike in both halves of the frame turns exactly; a stride does so only where it meets the frame
+symmetrically (models.md has the errors of those that don't: 1e-3 to 1e-2). `Halve` does, at every side.
 """
 
 import torch
