@@ -18,6 +18,7 @@ from models.blocks import Mean, Trunk
 from models.blocks.activation import activation
 from models.blocks.alternation import Residual, alternation, check_attention, pre_activation, stage_heads, stage_widths
 from models.blocks.normalisation import normalisation
+from models.blocks.options import one_of
 from models.blocks.stochastic_depth import StochasticDepth, depth_rates
 
 DEPTHS = {  # blocks and attention blocks of each stage, channels out of a block for one within
@@ -49,8 +50,7 @@ def build(
     """
     if depth not in DEPTHS:
         raise ValueError(f"depth: {depth}; there are {', '.join(map(str, DEPTHS))}")
-    if stem not in STEMS:
-        raise ValueError(f"stem: no {stem!r}; there are {', '.join(STEMS)}")
+    one_of("stem", stem, STEMS)
     blocks, published, expansion = DEPTHS[depth]
     msas = published if msas is None else msas
     check_attention(blocks, msas, heads, window)

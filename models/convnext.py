@@ -6,7 +6,8 @@ Reference: Liu et al. 2022, CVPR, arXiv 2201.03545; sizes below tiny: Wightman, 
 from torch import nn
 
 from models.blocks import Trunk
-from models.blocks.borrowed import act_layer, exchange_norms, one_of, positive
+from models.blocks.borrowed import act_layer, exchange_norms
+from models.blocks.options import one_of, positive
 from models.blocks.pad import Pad
 from models.blocks.stochastic_depth import check_rate
 from models.timm_cpu import import_timm

@@ -8,7 +8,8 @@ from typing import Any
 from torch import nn
 
 from models.blocks import Mean, Trunk
-from models.blocks.borrowed import act_layer, exchange_norms, one_of, positive
+from models.blocks.borrowed import act_layer, exchange_norms
+from models.blocks.options import one_of, positive
 from models.blocks.stochastic_depth import check_rate
 from models.timm_cpu import import_timm
 

@@ -3,10 +3,9 @@
 Reference: He et al. 2016, CVPR, arXiv 1512.03385; wide: Zagoruyko & Komodakis 2016, BMVC, arXiv 1605.07146
 """
 
-from torch import nn
-
-from models.blocks import Mean, Trunk
-from models.blocks.borrowed import act_layer, exchange_norms, one_of, positive
+from models.blocks import Trunk
+from models.blocks.borrowed import act_layer, exchange_norms, resnet_trunk
+from models.blocks.options import one_of, positive
 from models.blocks.stochastic_depth import check_rate
 from models.timm_cpu import import_timm
 
@@ -43,10 +42,7 @@ def build(
     )
     if norm != "batch":
         exchange_norms(net, norm)
-    stem = nn.Sequential(net.conv1, net.bn1, net.act1, net.maxpool)
-    stages = [net.layer1, net.layer2, net.layer3, net.layer4]
-    widths = [stage["num_chs"] for stage in net.feature_info[1:]]
-    return Trunk(stem, stages, Mean(), widths, net.num_features)
+    return resnet_trunk(net)
 
 
 def _inner(depth: int, wide: int) -> dict[str, int]:

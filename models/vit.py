@@ -12,7 +12,8 @@ from torch import Tensor, nn
 from torch.nn.functional import interpolate
 
 from models.blocks import Trunk
-from models.blocks.borrowed import act_layer, one_of
+from models.blocks.borrowed import act_layer
+from models.blocks.options import one_of
 from models.blocks.pad import Pad
 from models.blocks.stochastic_depth import check_rate
 from models.timm_cpu import import_timm

@@ -8,11 +8,10 @@ with one channel, one target and a window of 2.
 
 from collections.abc import Sequence
 
-from torch import nn
-
-from models.blocks import Mean, Trunk
+from models.blocks import Trunk
 from models.blocks.alternation import BRANCHES, Residual, alternation, check_attention, stage_heads, stage_widths
-from models.blocks.borrowed import resnet_d
+from models.blocks.borrowed import resnet_d, resnet_trunk
+from models.blocks.options import one_of
 from models.blocks.stochastic_depth import depth_rates
 
 DEPTHS = {  # blocks and attention blocks of each stage, channels out of a block for one within
@@ -43,8 +42,7 @@ def build(
     """
     if depth not in DEPTHS:
         raise ValueError(f"depth: {depth}; there are {', '.join(map(str, DEPTHS))}")
-    if attention not in BRANCHES:
-        raise ValueError(f"attention: no {attention!r}; there are {', '.join(BRANCHES)}")
+    one_of("attention", attention, BRANCHES)
     blocks, usual, expansion = DEPTHS[depth]
     msas = usual if msas is None else msas
     check_attention(blocks, msas, heads, window)
@@ -56,5 +54,4 @@ def build(
         for place in places:
             branch = BRANCHES[attention](expansion * channels, channels, attending, window, norm, attention_activation)
             stage[place] = Residual(branch, rates[number][place])
-    stem = nn.Sequential(net.conv1, net.bn1, net.act1, net.maxpool)
-    return Trunk(stem, stages, Mean(), [expansion * channels for channels in inner], net.num_features)
+    return resnet_trunk(net)

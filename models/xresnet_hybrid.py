@@ -19,6 +19,8 @@ from models.blocks.activation import activation as activation_
 from models.blocks.channel_attention import SimpleSelfAttention, SqueezeExcitation
 from models.blocks.deconvolution import FastDeconv
 from models.blocks.normalisation import normalisation
+from models.blocks.options import one_of
+from models.blocks.xresnet_sizes import scaled_channels
 
 # depth: channels that leave a block per channel inside it, blocks of each stage
 DEPTHS = {18: (1, (2, 2, 2, 2)), 34: (1, (3, 4, 6, 3)), 50: (4, (3, 4, 6, 3))}
@@ -48,9 +50,9 @@ def build(
 
     Weights begin as in fastai (Kaiming normal by fan-in, biases 0, and every block the identity), the head's do not.
     """
-    expansion, blocks = DEPTHS.get(depth, (0, ()))
-    channels = [max(8, 8 * round(width * c / 8)) for c in (32, 64, 128, 256, 512)]
-    _check(depth, width, deconvolution, iterations, freeze, groups, reduction, channels)
+    channels = scaled_channels(depth, DEPTHS, width)
+    expansion, blocks = DEPTHS[depth]
+    _check(deconvolution, iterations, freeze, groups, reduction, channels)
     plain: Layer = partial(_normalised, norm=norm)
     white: Layer = partial(_deconvolved, iterations=iterations, freeze=freeze)
     stem_layer, layer = {"none": (plain, plain), "stem": (white, plain), "all": (white, white)}[deconvolution]
@@ -158,8 +160,6 @@ def _initialise(module: nn.Module) -> None:
 
 
 def _check(
-    depth: int,
-    width: float,
     deconvolution: str,
     iterations: int,
     freeze: int,
@@ -167,12 +167,7 @@ def _check(
     reduction: int,
     channels: Sequence[int],
 ) -> None:
-    if depth not in DEPTHS:
-        raise ValueError(f"depth: {depth} is not published; there are {', '.join(map(str, DEPTHS))}")
-    if not width > 0:
-        raise ValueError(f"width: {width} is no multiple of the channels; it would be above 0, 1 is as published")
-    if deconvolution not in DECONVOLUTIONS:
-        raise ValueError(f"deconvolution: no {deconvolution!r}; there are {', '.join(DECONVOLUTIONS)}")
+    one_of("deconvolution", deconvolution, DECONVOLUTIONS)
     if iterations < 1:
         raise ValueError(f"iterations: {iterations} would whiten nothing; it would be 1 or more, 5 as published")
     if freeze < 0:

@@ -7,13 +7,11 @@ tuned. Its figures are means over seeds with their standard deviation; its diffe
 by seed and test lens, with a bootstrap interval over both.
 """
 
-import io
 import json
 from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
-import torch
 from pydantic import BaseModel, ConfigDict
 from ruamel.yaml import YAML
 
@@ -22,6 +20,7 @@ from pipeline.command import run
 from pipeline.compare import Cell, difference, read_cells, summary
 from pipeline.params import Compare
 from pipeline.places import Place, place
+from pipeline.predict import load
 
 
 class Chosen(BaseModel):
@@ -59,15 +58,9 @@ def backbones(chosen: str, folder: str, table: str, overrides: Iterable[str] = (
 def _line(folder: Place, name: str, seeds: list[int]) -> Line:
     (cell,) = read_cells(folder / "predictions", "raw", name, "all", seeds)
     clocks = [json.loads((folder / "clock" / f"raw-{name}-all-{seed}.json").read_text()) for seed in seeds]
-    weights = (folder / "runs" / f"raw-{name}-all-{seeds[0]}" / "weights.pt").read_bytes()
-    state = torch.load(io.BytesIO(weights), weights_only=True)["state_dict"]
-    return Line(cell, _parameters(state), float(np.median([clock["images_per_second"] for clock in clocks])))
-
-
-def _parameters(state: dict[str, torch.Tensor]) -> int:
-    """Learnt numbers: not the running statistics of normalisation, nor its counts."""
-    running = ("running_mean", "running_var", "num_batches_tracked")
-    return sum(tensor.numel() for name, tensor in state.items() if not name.endswith(running))
+    network = load(folder / "runs" / f"raw-{name}-all-{seeds[0]}" / "weights.pt")
+    parameters = sum(parameter.numel() for parameter in network.parameters())
+    return Line(cell, parameters, float(np.median([clock["images_per_second"] for clock in clocks])))
 
 
 def markdown(lines: list[Line], best: Line, intervals: Compare) -> str:

@@ -4,6 +4,8 @@ from collections.abc import Callable
 
 from torch import Tensor, nn
 
+from models.blocks.options import one_of
+
 
 class HardMish(nn.Module):
     """Mish in straight pieces: x/2 · min(2, max(0, x + 2)); zero below -2, x above 0."""
@@ -36,8 +38,7 @@ KINDS = tuple({type(make()) for name, make in ACTIVATIONS.items() if name != "id
 
 def activation(name: str) -> nn.Module:
     """A fresh layer that acts on each number alone. Raises `ValueError` for a name that does not exist."""
-    if name not in ACTIVATIONS:
-        raise ValueError(f"activation: no {name!r}; there are {', '.join(ACTIVATIONS)}")
+    one_of("activation", name, ACTIVATIONS)
     return ACTIVATIONS[name]()
 
 

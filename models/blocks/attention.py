@@ -9,7 +9,7 @@ of 7, with two. Where windows do divide, it is the published one. What padding i
 from typing import NamedTuple
 
 import torch
-from jaxtyping import Bool, Float, Shaped
+from jaxtyping import Bool, Float, Int, Shaped
 from torch import Tensor, nn
 from torch.nn.functional import pad, scaled_dot_product_attention
 
@@ -80,7 +80,7 @@ class WindowAttention(nn.Module):
         self.qkv = nn.Linear(in_channels, 3 * heads * HEAD_WIDTH, bias=False)
         self.out = nn.Linear(heads * HEAD_WIDTH, out_channels)
         self.table = nn.Parameter(0.02 * torch.randn((2 * window - 1) ** 2))
-        self.register_buffer("offsets", _offsets(window), persistent=False)
+        self.register_buffer("offsets", offsets(window), persistent=False)
 
     def forward(self, maps: Float[Tensor, "n c h w"]) -> Float[Tensor, "n o h w"]:
         h, w = maps.shape[2:]
@@ -93,16 +93,21 @@ class WindowAttention(nn.Module):
 
     def bias(self, windows: Windows, height: int, width: int, images: int) -> Float[Tensor, "m 1 pixels pixels"]:
         """B for every pair of pixels of a window, minus infinity towards padding; m is 1 if there is no padding."""
-        rows, columns = slice(windows.height), slice(windows.width)
-        bias = self.table[self.offsets[rows, columns, rows, columns].flatten(2).flatten(0, 1)][None, None]
+        bias = self.table[within(self.offsets, windows.height, windows.width)][None, None]
         if windows.sides == (height, width):
             return bias
         outside = padding(windows, height, width, bias.device)
         return bias.masked_fill(outside[:, None, None], -torch.inf).repeat(images, 1, 1, 1)
 
 
-def _offsets(window: int) -> Tensor:
+def offsets(window: int) -> Int[Tensor, "p p p p"]:
     """Where in the table to look for a pair of pixels (row, column) and (row, column) of the largest window."""
     steps = torch.arange(window)
     difference = steps[None, :] - steps[:, None] + window - 1  # the second minus the first, from zero
     return difference[:, None, :, None] * (2 * window - 1) + difference[None, :, None, :]
+
+
+def within(offsets: Int[Tensor, "p p p p"], height: int, width: int) -> Int[Tensor, "pixels pixels"]:
+    """Those of a smaller window, pixel by pixel: queries in rows, keys in columns."""
+    rows, columns = slice(height), slice(width)
+    return offsets[rows, columns, rows, columns].flatten(2).flatten(0, 1)

@@ -5,7 +5,7 @@ fails, group normalisation of 32 groups meets a stem of 24 channels). Exchanging
 treats all alike, and every name that `normalisation` knows is known here.
 """
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
@@ -13,19 +13,8 @@ from torch import nn
 
 from models.blocks.activation import activation
 from models.blocks.normalisation import normalisation
+from models.blocks.trunk import Mean, Trunk
 from models.timm_cpu import import_timm
-
-
-def one_of(option: str, value: object, known: Collection[object]) -> None:
-    """Refuse a value that is not among the known ones."""
-    if value not in known:
-        raise ValueError(f"{option}: no {value!r}; there are {', '.join(map(str, known))}")
-
-
-def positive(option: str, value: float) -> None:
-    """Refuse a multiplier that leaves nothing."""
-    if not value > 0:
-        raise ValueError(f"{option}: {value} is not positive; 1.0 is the published network")
 
 
 def act_layer(name: str) -> Callable[..., nn.Module]:
@@ -88,3 +77,10 @@ def resnet_d(
         act_layer=act_layer(activation_),
         drop_path_rate=stochastic_depth,
     )
+
+
+def resnet_trunk(net: Any) -> Trunk:
+    """timm's residual network, of any kind, in steps."""
+    stem = nn.Sequential(net.conv1, net.bn1, net.act1, net.maxpool)
+    stages = [net.layer1, net.layer2, net.layer3, net.layer4]
+    return Trunk(stem, stages, Mean(), [stage["num_chs"] for stage in net.feature_info[1:]], net.num_features)

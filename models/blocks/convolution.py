@@ -1,4 +1,4 @@
-"""Layers that our own backbones share."""
+"""A convolution with what usually follows it."""
 
 from torch import nn
 

@@ -8,8 +8,8 @@ looks with the eight turned copies of its filters: an eighth of the parameters o
 A state lies in memory as (n, h, w, 8, c). So a group convolution is one ordinary convolution of 8 c channels in
 channels-last layout, and its normalisation that of c channels on a frame eight times as wide; both see it by a view.
 
-A filter that is alike in both halves of the frame turns exactly; a stride does so only where it meets the frame
-symmetrically (models.md has the errors of those that don't: 1e-3 to 1e-2). `Halve` does, at every side.
+A filter of odd side turns exactly; a stride does so only where it meets the frame symmetrically: one that starts at an
+edge of the frame does not. `Halve` does, at every side.
 """
 
 import torch

@@ -1,10 +1,11 @@
 """Attention within windows of a state of eight orientations, which turns with it."""
 
 import torch
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Bool, Float
 from torch import Tensor, nn
 from torch.nn.functional import pad, scaled_dot_product_attention
 
+from models.blocks.attention import offsets, within
 from models.blocks.group import ORDER, GroupConv, turned
 
 Tiling = tuple[int, int]  # along one side of a frame: how many windows, of how many pixels each
@@ -26,11 +27,14 @@ class GroupWindowAttention(nn.Module):
     projection begins at zero.
     """
 
+    offsets: Tensor
+
     def __init__(self, channels: int, heads: int, window: int) -> None:
         super().__init__()
         if heads < 1 or channels % heads:
             raise ValueError(f"heads: {heads} do not divide {channels} channels; choose a divisor")
         self.heads, self.window = heads, window
+        self.register_buffer("offsets", offsets(window), persistent=False)
         self.bias = nn.Parameter(torch.zeros(heads, 2 * window - 1, 2 * window - 1))  # at key minus query
         self.query_key_value = GroupConv(channels, 3 * channels, 1)
         self.project = GroupConv(channels, channels, 1)
@@ -68,17 +72,9 @@ class GroupWindowAttention(nn.Module):
     def _bias(self, height: int, width: int) -> Float[Tensor, "k p q"]:
         """What is added to the logits of each head, by query and key."""
         tables = torch.stack([turned(self.bias, g) for g in range(ORDER)]).flatten(2)  # (8, heads, offsets)
-        index = _offsets(height, width, self.window, tables.device)
+        index = within(self.offsets, height, width)
         return tables.index_select(2, index.flatten()).unflatten(2, index.shape).flatten(0, 1)
 
 
 def _tiles(frame: Bool[Tensor, "h w"], rows: Tiling, columns: Tiling) -> Bool[Tensor, "v p"]:
     return frame.unflatten(1, columns).unflatten(0, rows).transpose(1, 2).flatten(2).flatten(0, 1)
-
-
-def _offsets(height: int, width: int, window: int, device: torch.device) -> Int[Tensor, "p p"]:
-    """Where in a flattened table of (2 window - 1)² the offset from each query (rows) to each key (columns) is."""
-    row, column = torch.meshgrid(torch.arange(height, device=device), torch.arange(width, device=device), indexing="ij")
-    down = row.flatten()[None, :] - row.flatten()[:, None]
-    right = column.flatten()[None, :] - column.flatten()[:, None]
-    return (down + window - 1) * (2 * window - 1) + right + window - 1

@@ -18,6 +18,8 @@ from collections.abc import Callable
 
 from torch import nn
 
+from models.blocks.options import one_of
+
 
 class AwaitsProxy(nn.GroupNorm):
     """Group normalisation that `models.blocks.proxy.join_proxies` is to join with the activation after it.
@@ -42,8 +44,7 @@ NORMALISATIONS: dict[str, Callable[[int], nn.Module]] = {
 
 def normalisation(name: str, channels: int) -> nn.Module:
     """A fresh layer for maps (n, c, h, w). Raises `ValueError` for a name that does not exist."""
-    if name not in NORMALISATIONS:
-        raise ValueError(f"norm: no {name!r}; there are {', '.join(NORMALISATIONS)}")
+    one_of("norm", name, NORMALISATIONS)
     return NORMALISATIONS[name](channels)
 
 

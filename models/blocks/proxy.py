@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from models.blocks.activation import is_activation
 from models.blocks.normalisation import AwaitsProxy
+from models.blocks.passes import watched_pass
 
 
 class ProxyActivation(nn.Module):
@@ -84,12 +85,7 @@ def _pairs(network: nn.Module, maps: Tensor) -> dict[nn.Module, AwaitsProxy]:
     layers = [layer for layer in network.modules() if isinstance(layer, AwaitsProxy)]
     hooks = [layer.register_forward_hook(after) for layer in layers]
     hooks += [module.register_forward_pre_hook(before) for module in network.modules() if is_activation(module)]
-    training = network.training
-    with torch.no_grad():
-        network.eval()(maps)
-    network.train(training)
-    for hook in hooks:
-        hook.remove()
+    watched_pass(network, [maps], hooks)
     if any(called.count(activation) > 1 for activation in pairs):
         raise ValueError("norm: proxy normalisation needs an activation of its own for each layer; one here is shared")
     return pairs

@@ -18,6 +18,7 @@ from typing import Any
 
 from torch import nn
 
+from models.blocks.options import one_of
 from models.heads.flow import Flow
 from models.heads.gaussian import Gaussian
 from models.heads.perceptron import Perceptron
@@ -37,8 +38,7 @@ def build(width: int, num_targets: int, kind: str = "point", **options: Any) -> 
 
     Raises `ValueError` naming a kind, an option or a value that cannot be.
     """
-    if kind not in HEADS:
-        raise ValueError(f"head.kind: no {kind!r}; there are {', '.join(HEADS)}")
+    one_of("head.kind", kind, HEADS)
     _, *shared = signature(Perceptron).parameters
     _, _, *own = signature(HEADS[kind]).parameters
     for option in options:

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from torch.nn.functional import softplus
 
 from models.blocks.activation import activation as activation_named
+from models.blocks.options import one_of
 
 NORMS: dict[str, Callable[[int], nn.Module]] = {"none": nn.Identity, "layer": nn.LayerNorm, "batch": nn.BatchNorm1d}
 
@@ -32,8 +33,7 @@ class Perceptron(nn.Sequential):
             raise ValueError(f"widths: {list(widths)}; each must be at least 1")
         if not 0 <= dropout < 1:
             raise ValueError(f"dropout: {dropout:g}; it must be at least 0 and below 1")
-        if norm not in NORMS:
-            raise ValueError(f"norm: no {norm!r}; there are {', '.join(NORMS)}")
+        one_of("norm", norm, NORMS)
         activation_named(activation)  # refuse a wrong name although there may be no layer for it
         layers: list[nn.Module] = []
         for a, b in zip([width, *widths], widths, strict=False):

@@ -4,6 +4,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from models.blocks import Trunk
+from models.blocks.options import one_of
 from models.network.fusion import FUSIONS, Fusion
 
 
@@ -25,8 +26,7 @@ class Network(nn.Module):
 
 def fused(fusion: str, trunk: Trunk, num_vectors: int) -> tuple[Fusion | None, int]:
     """The module that brings so many vector features in, if any, and the width of what the head then sees."""
-    if fusion not in FUSIONS:
-        raise ValueError(f"fusion: no {fusion!r}; there are {', '.join(FUSIONS)}")
+    one_of("fusion", fusion, FUSIONS)
     kind = FUSIONS[fusion]
     if kind is None or num_vectors == 0:
         return None, trunk.width

@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Tensor, nn
 
+from models.blocks.options import one_of
 from models.network.residual import branch_ends, weighted
 
 
@@ -54,8 +55,7 @@ def _check(names: Sequence[str]) -> None:
             "and call models.network.initial.lsuv(network, maps) before the first step"
         )
     for name in names:
-        if name not in NAMES:
-            raise ValueError(f"init: no {name!r}; there are {', '.join(NAMES)}")
+        one_of("init", name, NAMES)
     setting = [name for name in names if name in WEIGHTS]
     if len(setting) > 1:
         raise ValueError(f"init: {' and '.join(setting)} set the same weights; choose one")

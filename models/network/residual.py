@@ -8,9 +8,10 @@ may hold layers of its own. A small factor (squeeze and excitation, a layer scal
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
-import torch
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
+
+from models.blocks.passes import watched_pass
 
 ADDITIONS = {"add", "add_", "__add__", "__iadd__", "__radd__"}
 
@@ -61,12 +62,8 @@ def branch_ends(network: nn.Module, *inputs: Tensor) -> list[nn.Module]:
     marks = Marks(inputs)
     layers = [module for module in network.modules() if weighted(module)]
     hooks = [layer.register_forward_hook(marks.after) for layer in layers]
-    training = network.training
-    with torch.no_grad(), marks:
-        network.eval()(*inputs)
-    network.train(training)
-    for hook in hooks:
-        hook.remove()
+    with marks:
+        watched_pass(network, inputs, hooks)
     return marks.ends
 
 
