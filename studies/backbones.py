@@ -7,11 +7,9 @@ tuned. Its figures are means over seeds with their standard deviation; its diffe
 by seed and test lens, with a bootstrap interval over both.
 """
 
-import json
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-import numpy as np
 from pydantic import BaseModel, ConfigDict
 from ruamel.yaml import YAML
 
@@ -30,6 +28,7 @@ class Chosen(BaseModel):
     backbones: list[str]
     references: list[str]
     seeds: list[int]
+    epochs: int  # read by dvc.yaml: the one budget
 
 
 @dataclass(frozen=True)
@@ -38,7 +37,6 @@ class Line:
 
     cell: Cell
     parameters: int
-    images_per_second: float  # of training, the median of its runs
 
     @property
     def mae(self) -> float:
@@ -51,38 +49,45 @@ def backbones(chosen: str, folder: str, table: str, overrides: Iterable[str] = (
     intervals = params.read(overrides, "compare")
     lines = [_line(place(folder), name, asked.seeds) for name in asked.backbones]
     best = min((line for line in lines if line.cell.backbone in asked.references), key=lambda line: line.mae)
-    atomic.write(table, markdown(sorted(lines, key=lambda line: line.mae), best, intervals))
+    atomic.write(table, markdown(sorted(lines, key=lambda line: line.mae), best, asked.epochs, intervals))
     print(f"backbones: {len(lines)} of them; the best of timm's is {best.cell.backbone}")
 
 
 def _line(folder: Place, name: str, seeds: list[int]) -> Line:
     (cell,) = read_cells(folder / "predictions", "raw", name, "all", seeds)
-    clocks = [json.loads((folder / "clock" / f"raw-{name}-all-{seed}.json").read_text()) for seed in seeds]
     network = load(folder / "runs" / f"raw-{name}-all-{seeds[0]}" / "weights.pt")
     parameters = sum(parameter.numel() for parameter in network.parameters())
-    return Line(cell, parameters, float(np.median([clock["images_per_second"] for clock in clocks])))
+    return Line(cell, parameters)
 
 
-def markdown(lines: list[Line], best: Line, intervals: Compare) -> str:
-    """The table, best first."""
-    seeds = len(best.cell.prediction)
-    head = [
-        f"Test lenses: {len(best.cell.truth)}; seeds: {seeds}; means over seeds ± standard deviation. The difference "
-        f"from {best.cell.backbone} is paired by seed and lens, with a {100 * intervals.confidence:.0f} % bootstrap "
-        "interval over both.",
-        "",
-        f"| backbone | parameters | MAE [dex] | R² | MAE - {best.cell.backbone}'s | training images/s |",
-        "|---|---|---|---|---|---|",
-    ]
-    return "\n".join([*head, *(_row(line, best, intervals) for line in lines), ""])
+def markdown(lines: list[Line], best: Line, epochs: int, intervals: Compare) -> str:
+    """The page: the table, best first, and how to read it."""
+    name, seeds = best.cell.backbone, len(best.cell.prediction)
+    return "\n".join(
+        [
+            "# The backbones compared",
+            "",
+            f"Every backbone on the default task's raw pixels: {epochs} epochs, {seeds} seeds, the same rows in one "
+            "order, at one learning rate; none is tuned. Written by `dvc repro studies/dvc.yaml`.",
+            "",
+            f"| backbone | parameters | MAE [dex] | R² | MAE - {name}'s |",
+            "|---|--:|---|---|---|",
+            *(_row(line, best, intervals) for line in lines),
+            "",
+            f"Means over seeds ± standard deviation, of {len(best.cell.truth)} test lenses. `{name}` is the best of "
+            f"timm's; the difference from it is paired by seed and lens, with a {100 * intervals.confidence:.0f} % "
+            "bootstrap interval over both. What each costs is in [backbones.md](backbones.md).",
+            "",
+        ]
+    )
 
 
 def _row(line: Line, best: Line, intervals: Compare) -> str:
     figures, apart = summary(line.cell), difference(line.cell, best.cell, intervals)
     against = "" if line is best else f"{apart['mae']:+.4f} [{apart['mae_low']:+.4f}, {apart['mae_high']:+.4f}]"
     return (
-        f"| {line.cell.backbone} | {line.parameters / 1e6:.2f} M | {figures['mae']:.4f} ± {figures['mae_std']:.4f} | "
-        f"{figures['r2']:.3f} ± {figures['r2_std']:.3f} | {against} | {line.images_per_second:.0f} |"
+        f"| `{line.cell.backbone}` | {line.parameters / 1e6:.2f} M | {figures['mae']:.4f} ± {figures['mae_std']:.4f} | "
+        f"{figures['r2']:.3f} ± {figures['r2_std']:.3f} | {against} |"
     )
 
 
