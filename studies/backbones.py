@@ -76,8 +76,8 @@ def markdown(lines: list[Line], best: Line, epochs: int, intervals: Compare) -> 
             "",
             f"Means over seeds ± standard deviation, of {len(best.cell.truth)} test lenses. `{name}` is the best of "
             f"timm's; the difference from it is paired by seed and lens, with a {100 * intervals.confidence:.0f} % "
-            "bootstrap interval over both. An R² near zero is a network that learnt nothing at that learning rate. What "
-            "each costs is in [backbones.md](backbones.md).",
+            "bootstrap interval over both. An R² near zero is a network that learnt nothing at that learning rate. "
+            "What each costs is in [backbones.md](backbones.md).",
             "",
         ]
     )
