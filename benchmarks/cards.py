@@ -75,12 +75,13 @@ def operations(model: nn.Module, size: int, in_channels: int = 1) -> int:
 def sensitivity(model: Network, size: int) -> Tensor:
     """(h, w): mean |gradient| of the middle of the last stage by each pixel, at random weights and images.
 
-    Scales and biases get noise first, so that residual branches that start at zero are seen through.
+    Scales, biases and kernels of zero get noise first, so that residual branches that start at zero are seen through.
     """
     torch.manual_seed(0)
     with torch.no_grad():
         for values in model.eval().parameters():
-            values.add_(0.1 * torch.randn_like(values) if values.ndim < 2 else 0.0)
+            if values.ndim < 2 or not values.any():
+                values.add_(0.1 * torch.randn_like(values))
     maps = torch.randn(PROBES, 1, size, size, device=_device(model), requires_grad=True)
     states: list[Tensor] = []
 
@@ -199,7 +200,7 @@ def row(card: Mapping[str, Any]) -> str:
         *(f"{count / 1e9:.3g}" for count in card["operations"]),
         sees,
         f"{card['half']:.0f} px",
-        *(f"{speed:.3g}" for speed in (*card["training"], *card["evaluation"])),
+        *(f"{float(f'{speed:.3g}'):,g}" for speed in (*card["training"], *card["evaluation"])),
         f"{card['memory'] / 1e6:.0f} MB",
     ]
     return f"| {' | '.join(cells)} |"

@@ -294,17 +294,6 @@ def test_weights_survive_a_file(name: str) -> None:
         assert torch.equal(other(maps), expected)
 
 
-@every_backbone
-@pytest.mark.proof
-def test_compiled_it_answers_the_same(name: str) -> None:
-    model = models.build(name, 1, 1).eval()
-    compiled = torch.compile(model)
-    for size in (64, 75):
-        maps = torch.randn(2, 1, size, size)
-        with torch.no_grad():
-            torch.testing.assert_close(compiled(maps), model(maps), rtol=1e-3, atol=1e-4)
-
-
 @pytest.mark.parametrize(
     ("name", "options", "message"),
     [
