@@ -232,7 +232,7 @@ def _difference_table(found: dict[str, Any], target: str, unit: str, seeds: int,
     interval = f"{unit}, {confidence:.0%} interval"
     lines = [f"| minus {CONTROL} | backbone | ΔMAE{interval} | ΔRMSE{interval} |", "|---|---|---|---|"]
     for (name, backbone, size, _), d in differences:
-        cells = (f"{d[m]:+.4f} [{d[m + '_low']:+.4f}, {d[m + '_high']:+.4f}]" for m in ("mae", "rmse"))
+        cells = (with_interval(d, m) for m in ("mae", "rmse"))
         lines.append(
             f"| {name} | {backbone if size == 'all' else f'{backbone}, {size} images'} | {' | '.join(cells)} |"
         )
@@ -251,8 +251,18 @@ def leaves(tree: dict[str, Any], target: str) -> Iterable[tuple[tuple[str, str, 
 
 
 def _row(name: str, predictor: str, values: dict[str, float]) -> str:
-    cells = (_number(values[m]) + (f" ± {values[m + '_std']:.4f}" if f"{m}_std" in values else "") for m in METRICS)
-    return f"| {name} | {predictor} | {' | '.join(cells)} |"
+    return f"| {name} | {predictor} | {' | '.join(with_spread(values, metric) for metric in METRICS)} |"
+
+
+def with_spread(values: dict[str, float], metric: str) -> str:
+    """A metric of a `summary`, and its standard deviation over seeds where it has one."""
+    spread = f"{metric}_std"
+    return _number(values[metric]) + (f" ± {values[spread]:.4f}" if spread in values else "")
+
+
+def with_interval(values: dict[str, float], metric: str) -> str:
+    """A metric of a `difference`."""
+    return f"{values[metric]:+.4f} [{values[f'{metric}_low']:+.4f}, {values[f'{metric}_high']:+.4f}]"
 
 
 def _number(value: float) -> str:

@@ -15,7 +15,7 @@ from ruamel.yaml import YAML
 
 from pipeline import atomic, params
 from pipeline.command import run
-from pipeline.compare import Cell, difference, read_cells, summary
+from pipeline.compare import Cell, difference, read_cells, summary, with_interval, with_spread
 from pipeline.params import Compare
 from pipeline.places import Place, place
 from pipeline.predict import load
@@ -36,11 +36,12 @@ class Line:
     """A backbone in the table."""
 
     cell: Cell
+    figures: dict[str, float]  # `summary` of the cell
     parameters: int
 
     @property
     def mae(self) -> float:
-        return summary(self.cell)["mae"]
+        return self.figures["mae"]
 
 
 def backbones(chosen: str, folder: str, table: str, overrides: Iterable[str] = ()) -> None:
@@ -57,7 +58,7 @@ def _line(folder: Place, name: str, seeds: list[int]) -> Line:
     (cell,) = read_cells(folder / "predictions", "raw", name, "all", seeds)
     network = load(folder / "runs" / f"raw-{name}-all-{seeds[0]}" / "weights.pt")
     parameters = sum(parameter.numel() for parameter in network.parameters())
-    return Line(cell, parameters)
+    return Line(cell, summary(cell), parameters)
 
 
 def markdown(lines: list[Line], best: Line, epochs: int, intervals: Compare) -> str:
@@ -84,12 +85,9 @@ def markdown(lines: list[Line], best: Line, epochs: int, intervals: Compare) -> 
 
 
 def _row(line: Line, best: Line, intervals: Compare) -> str:
-    figures, apart = summary(line.cell), difference(line.cell, best.cell, intervals)
-    against = "" if line is best else f"{apart['mae']:+.4f} [{apart['mae_low']:+.4f}, {apart['mae_high']:+.4f}]"
-    return (
-        f"| `{line.cell.backbone}` | {line.parameters / 1e6:.2f} M | {figures['mae']:.4f} ± {figures['mae_std']:.4f} | "
-        f"{figures['r2']:.3f} ± {figures['r2_std']:.3f} | {against} |"
-    )
+    against = "" if line is best else with_interval(difference(line.cell, best.cell, intervals), "mae")
+    mae, r2 = (with_spread(line.figures, metric) for metric in ("mae", "r2"))
+    return f"| `{line.cell.backbone}` | {line.parameters / 1e6:.2f} M | {mae} | {r2} | {against} |"
 
 
 if __name__ == "__main__":
