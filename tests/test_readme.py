@@ -16,6 +16,12 @@ from tests.conftest import ROOT, TINY, environment, ran
 README = (ROOT / "README.md").read_text()
 COMMANDS = [block.strip() for block in re.findall(r"```bash\n(.*?)```", README, flags=re.DOTALL)]
 Shell = Callable[[str], str]
+STUDY = """
+backbones: [cnn, d4net]
+references: [cnn]
+seeds: [0]
+epochs: 1
+"""
 
 
 def test_the_table_is_the_committed_verdict() -> None:
@@ -40,6 +46,7 @@ def clone(tmp_path_factory: pytest.TempPathFactory) -> Path:
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy2(ROOT / name, folder / name)  # with its time, or make would set up .venv again
     shutil.copy(TINY, folder / "params.yaml")
+    (folder / "studies" / "backbones.yaml").write_text(STUDY)
     (folder / ".venv").symlink_to(ROOT / ".venv")
     for command in ("git init -q", "git add -A", "git -c user.name=A -c user.email=a@b commit -qm clone"):
         subprocess.run(command.split(), cwd=folder, check=True)
@@ -133,6 +140,13 @@ def check_gallery(clone: Path, shell: Shell, output: str) -> None:
     assert '<section id="pixels">' in (clone / "gallery" / "index.html").read_text()
 
 
+def check_study(clone: Path, shell: Shell, output: str) -> None:
+    """A line for each backbone, at the budget of the study and not at that of params.yaml."""
+    page = (clone / "docs" / "backbone_study.md").read_text()
+    assert {line.split("`")[1] for line in page.splitlines() if line.startswith("| `")} == {"cnn", "d4net"}
+    assert "raw-cnn-all-0  epoch 1/1" in output
+
+
 def check_preview(clone: Path, shell: Shell, output: str) -> None:
     assert "simulate: 12 lenses of lens64 in lenses.png" in output
     assert (clone / "lenses.png").read_bytes().startswith(b"\x89PNG")
@@ -145,6 +159,7 @@ CHECKS = {
     "backbones": check_backbone,
     "queue": check_queue,
     "pipeline.gallery": check_gallery,
+    "studies/dvc.yaml": check_study,
     "--preview": check_preview,
     "$LENSES": check_lenses,
 }
