@@ -140,19 +140,24 @@ def test_half_precision_is_finite_and_close(name: str, noise: tuple[Tensor, Tens
 COMPILED = """if True:
     import sys, torch, models
     torch.manual_seed(4)
-    model = models.build(sys.argv[1], 1, 1).eval()
-    maps = torch.randn(2, 1, 64, 64)
-    with torch.no_grad():
-        torch.testing.assert_close(torch.compile(model, dynamic=False)(maps), model(maps), rtol=1e-3, atol=1e-4)
+    name, *sizes = sys.argv[1:]
+    model = models.build(name, 1, 1).eval()
+    compiled = torch.compile(model)
+    for size in map(int, sizes):
+        maps = torch.randn(2, 1, size, size)
+        with torch.no_grad():
+            torch.testing.assert_close(compiled(maps), model(maps), rtol=1e-3, atol=1e-4)
     print(torch._dynamo.utils.counters["stats"]["unique_graphs"])
 """
+ONE_SIZE = {"d4net"}  # torch 2.13 cannot compile a kernel of 1 x 1 that is computed once frames have any size
 
 
 @pytest.mark.proof
 @pytest.mark.parametrize("name", BACKBONES)
 def test_the_default_compiles_and_gives_the_same(name: str) -> None:
     """By itself, where types are not checked: torch cannot trace the checks."""
-    found = subprocess.run([sys.executable, "-c", COMPILED, name], cwd=ROOT, capture_output=True, text=True)
+    sizes = ["64"] if name in ONE_SIZE else ["64", "75"]
+    found = subprocess.run([sys.executable, "-c", COMPILED, name, *sizes], cwd=ROOT, capture_output=True, text=True)
     assert found.returncode == 0, found.stderr
     assert int(found.stdout) > 0  # something was compiled
 
