@@ -149,7 +149,7 @@ COMPILED = """if True:
             torch.testing.assert_close(compiled(maps), model(maps), rtol=1e-3, atol=1e-4)
     print(torch._dynamo.utils.counters["stats"]["unique_graphs"])
 """
-# once frames may have any size, torch 2.13 cannot compile a kernel of 1 x 1 that is computed, nor timm's padded one of 2 x 2
+# whose kernels torch 2.13 cannot compile once frames may have any size
 ONE_SIZE = {"d4net", "convnext"}
 
 
