@@ -1,0 +1,123 @@
+"""What the stages `train` and `find_lr` begin from: rows, a network, and settings, each checked against the others."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import fields
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+import models
+from models.network import Network
+from models.network.initial import lsuv
+from models.training.preparation import Images
+from models.training.settings import Settings, scaled
+from pipeline import params
+from pipeline.errors import InputError
+from pipeline.params import plain
+from pipeline.rows import Rows
+from pipeline.store import Store
+
+CODE = (
+    "pipeline/fitting.py",
+    "pipeline/rows.py",
+    "models/blocks/*.py",
+    "models/heads/*.py",
+    "models/network/*.py",
+    "models/timm_cpu.py",
+    "models/training/**/*.py",
+)
+LSUV_IMAGES = 64
+
+
+def rows_of(store: Store, role: str, size: str = "all", vectors: bool = False) -> Rows:
+    """The rows of a role in a prepared store, or the first `size` of them."""
+    start, stop = store.attributes["roles"][role]
+    if size != "all":
+        if int(size) > stop - start:
+            raise InputError(f"train.sizes: {size} rows, but {store.path} has {stop - start} to train on")
+        stop = start + int(size)
+    return Rows(store, start, stop, vectors)
+
+
+def whole(rows: Rows) -> tuple[Tensor, ...]:
+    """Maps, targets and, where there are any, vectors: all rows at once."""
+    names = ("maps", "target", "vectors") if rows.vectors else ("maps", "target")
+    return tuple(torch.from_numpy(rows.read(name, 0, rows.rows)) for name in names)
+
+
+def takes_vectors(options: dict[str, Any], store: Store) -> bool:
+    """Whether a network is to see vector features: its options fuse them in, and the store has some."""
+    return options.get("fusion", "none") != "none" and bool(store.attributes["columns"])
+
+
+def sizes_of(store: Store, vectors: bool) -> dict[str, int]:
+    """The numbers that a network for this store is built for."""
+    said = store.attributes
+    columns = len(said["columns"]) if vectors else 0
+    return {"in_channels": len(said["channels"]), "num_targets": len(said["targets"]), "num_vectors": columns}
+
+
+def network(backbone: str, options: dict[str, Any], rows: Rows, sizes: dict[str, int], seed: int) -> Network:
+    """A fresh network. `lsuv` among the names of `init` scales its layers on the first training rows."""
+    torch.manual_seed(seed)
+    names = options.get("init", "default")
+    names = [names] if isinstance(names, str) else list(names)
+    others = [name for name in names if name != "lsuv"] or ["default"]
+    try:
+        model = models.build(backbone, **sizes, **{**options, "init": others})
+        if "lsuv" in names:
+            stop = min(LSUV_IMAGES, rows.rows)
+            seen = ("maps", "vectors") if rows.vectors else ("maps",)
+            lsuv(model, *(torch.from_numpy(rows.read(name, 0, stop)) for name in seen))
+    except (ValueError, TypeError, ModuleNotFoundError) as error:
+        raise InputError(f"backbones.{backbone}: {error}") from error
+    return model
+
+
+def images_of(store: Store, vectors: bool) -> Images:
+    """What augmentations are to know of the rows."""
+    said = store.attributes
+    return Images(
+        channels=said["channels"],
+        statistics=said["statistics"]["maps"],
+        observation=said["observation"],
+        vectors=said["symmetries"] if vectors else {},
+    )
+
+
+def settings_of(fit: params.Fit, rate: float, edge: float | None, device: str) -> Settings:
+    """Settings at a learning rate, on a device. `edge`, of the range test, is how far the warm-up of AutoWU goes."""
+    given = plain(fit)
+    chosen = {field.name: given[field.name] for field in fields(Settings)}
+    scaled_rate = scaled(rate, fit.batch_size, **given["scaling"])
+    schedule = given["schedule"]
+    if edge is not None and fit.schedule.kind == "autowu":
+        schedule = {"maximum": edge, **schedule}
+    return Settings(**{**chosen, "learning_rate": scaled_rate, "schedule": schedule, "device": device})
+
+
+@contextmanager
+def explained(store: Store, batch_size: int) -> Iterator[None]:
+    """What goes wrong in a run, told as the user's: which setting, which rows, or how much smaller a batch."""
+    from models.training.device import out_of_memory, smaller
+    from models.training.record import NotFinite
+
+    try:
+        yield
+    except NotFinite as error:
+        start, _ = store.attributes["roles"]["train"]
+        ids = store.read("id")[start + np.array(error.rows, dtype=int)]
+        named = f": {', '.join(map(str, ids[:8]))}{' …' if len(ids) > 8 else ''}" if len(ids) else ""
+        raise InputError(f"{error}{named}") from error
+    except ValueError as error:
+        raise InputError(f"train.fit.{error}") from error
+    except (RuntimeError, MemoryError) as error:
+        if not out_of_memory(error):
+            raise
+        raise InputError(
+            f"train.fit.batch_size: {batch_size} images do not fit into memory; try {smaller(batch_size)}, "
+            "or accumulate: 2 for the same steps"
+        ) from error
