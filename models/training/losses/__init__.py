@@ -38,7 +38,8 @@ OF_HEADS = {"gaussian": "gaussian", "pinball": "quantiles"}  # by another name, 
 def objective(kind: str, model: nn.Module, weights: Sequence[float] = (), **options: Any) -> Objective:
     """The loss of that name for this model's outputs; outputs (n, t) are targets where it has no head.
 
-    Raises `ValueError` for a name, an option, a value or a weight that cannot be, and for a loss that is not the head's.
+    Raises `ValueError` for a name, an option, a value or a weight that cannot be, and for a loss that the model's head is
+    not made for.
     """
     one_of("loss", kind, [*KINDS, *OF_HEADS])
     refuse_unknown("loss", kind, options, options_of(KINDS[kind]) if kind in KINDS else ())

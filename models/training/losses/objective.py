@@ -26,7 +26,7 @@ class Objective(nn.Module):
 
     def __init__(self, compare: Callable[..., Tensor], weights: Sequence[float] = ()) -> None:
         super().__init__()
-        self.compare = compare
+        self.compare, self.equal = compare, len(set(weights)) < 2
         self.register_buffer("weights", _mean_one(weights), persistent=False)
 
     def forward(self, outputs: Float[Tensor, "n ..."], target: Float[Tensor, "n t"]) -> Float[Tensor, ""]:
@@ -41,7 +41,7 @@ class Objective(nn.Module):
             raise ValueError(f"target_weights: {len(self.weights)} for {target.shape[1]} targets; give one each")
         if losses.ndim > 1:
             return (losses * self.weights).mean(dim=1)
-        if (self.weights != 1).any():
+        if not self.equal:
             raise ValueError("target_weights: this head judges all targets together; leave them empty, or all equal")
         return losses
 
@@ -69,7 +69,7 @@ class Adaptive(Objective):
         self.register_load_state_dict_pre_hook(_as_many_deltas)
 
     def learnt(self) -> Mapping[str, Any]:
-        return {"delta": self.delta.expand(1) if self.delta.numel() == 1 else self.delta}
+        return {"delta": self.delta}
 
     @torch.no_grad()
     def adapt(self, residuals: Float[Tensor, "n t"]) -> None:
@@ -93,7 +93,7 @@ def _mean_one(weights: Sequence[float]) -> Float[Tensor, " t"] | None:
     return found / found.mean()
 
 
-def _as_many_deltas(module: nn.Module, state: Mapping[str, Any], prefix: str, *_: Any) -> None:
+def _as_many_deltas(module: Adaptive, state: Mapping[str, Any], prefix: str, *_: Any) -> None:
     """Make room for a saved state's deltas: how many targets there are is first known with the residuals."""
     saved = state.get(f"{prefix}delta")
     if saved is not None:

@@ -21,14 +21,14 @@ def mae(residuals: Float[Tensor, "n t"]) -> Float[Tensor, "n t"]:
     return residuals.abs()
 
 
-def huber(residuals: Float[Tensor, "n t"], delta: float | Float[Tensor, " t"] = 1.0) -> Float[Tensor, "n t"]:
+def huber(residuals: Float[Tensor, "n t"], delta: float | Float[Tensor, " #t"] = 1.0) -> Float[Tensor, "n t"]:
     """Half a square up to `delta` and beyond it the tangent (Huber 1964, Ann. Math. Stat. 35, 73)."""
     size = residuals.abs()
-    parabolic = size.clamp(max=delta)  # type: ignore[arg-type]  # a number or a tensor
+    parabolic = size.clamp(max=delta)
     return parabolic * (size - parabolic / 2)
 
 
-def smooth_l1(residuals: Float[Tensor, "n t"], delta: float | Float[Tensor, " t"] = 1.0) -> Float[Tensor, "n t"]:
+def smooth_l1(residuals: Float[Tensor, "n t"], delta: float | Float[Tensor, " #t"] = 1.0) -> Float[Tensor, "n t"]:
     """Huber's loss over `delta`, which torch calls beta here: outliers cost as under `mae`, whatever it is."""
     return huber(residuals, delta) / delta
 
