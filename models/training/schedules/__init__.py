@@ -32,22 +32,22 @@ def build(kind: str, peak: float, steps: int, **options: Any) -> Schedule:
     Raises `ValueError` naming a kind, an option or a value that cannot be.
     """
     one_of("schedule.kind", kind, KINDS)
-    above("learning_rate", peak, 0)
+    above("learning_rate", peak, 0.0)
     whole("schedule: steps", steps, 1)
     _, _, *known = signature(KINDS[kind]).parameters.values()
     defaults = {parameter.name: parameter.default for parameter in known}
-    for option, value in options.items():
+    for option in options:
         if option not in defaults:
             raise ValueError(f"schedule: {kind} has no option {option!r}; there are {', '.join(defaults)}")
-        _like(option, value, defaults[option])
+    values = {option: _like(f"schedule.{option}", value, defaults[option]) for option, value in options.items()}
     try:
-        return KINDS[kind](peak, steps, **options)
+        return KINDS[kind](peak, steps, **values)
     except ValueError as error:
         raise ValueError(f"schedule.{error}") from error
 
 
-def _like(option: str, value: Any, default: Any) -> None:
-    """Refuse a value of another type than the option's default; whole numbers are numbers too, and None one not set."""
+def _like(option: str, value: Any, default: Any) -> Any:
+    """The value as the type of the option's default: whole numbers are numbers too, and None is a number not set."""
     kinds: dict[type, tuple[tuple[type, ...], str]] = {
         bool: ((bool,), "true or false"),
         int: ((int,), "a whole number"),
@@ -57,4 +57,5 @@ def _like(option: str, value: Any, default: Any) -> None:
     }
     types, words = kinds[type(default)]
     if not isinstance(value, types) or (isinstance(value, bool) and not isinstance(default, bool)):
-        raise ValueError(f"schedule.{option}: {value!r} is not {words}; the default is {default}")
+        raise ValueError(f"{option}: {value!r} is not {words}; the default is {default}")
+    return float(value) if float in types and value is not None else value

@@ -18,26 +18,26 @@ def constant(peak: float, steps: int, warmup: float = 0.0) -> Schedule:
 
 def step(peak: float, steps: int, warmup: float = 0.0, every: float = 1 / 3, factor: float = 0.1) -> Schedule:
     """Multiplied by the factor each time such a fraction of the run is over, to the nearest whole step."""
-    above("every", every, 0)
-    above("factor", factor, 0)
+    above("every", every, 0.0)
+    above("factor", factor, 0.0)
     return Formula(peak, steps, warmup, lambda step, of: factor ** (step // max(1, round(every * of))))
 
 
 def exponential(peak: float, steps: int, warmup: float = 0.0, final: float = 1e-3) -> Schedule:
     """Multiplied by the same at every step, towards a final ratio."""
-    above("final", final, 0)
+    above("final", final, 0.0)
     return Formula(peak, steps, warmup, lambda step, of: final ** (step / of))
 
 
 def polynomial(peak: float, steps: int, warmup: float = 0.0, power: float = 1.0) -> Schedule:
     """(1 - progress)^power, towards zero; power 1 is linear, with a warm-up BERT's."""
-    above("power", power, 0)
+    above("power", power, 0.0)
     return Formula(peak, steps, warmup, lambda step, of: (1 - step / of) ** power)
 
 
 def cosine(peak: float, steps: int, warmup: float = 0.0, final: float = 0.0) -> Schedule:
     """Half a cosine from the peak towards a final ratio (Loshchilov & Hutter 2017, eq. 5, one cycle)."""
-    between("final", final, 0, 1)
+    between("final", final, 0.0, 1.0)
     return Formula(peak, steps, warmup, lambda step, of: final + (1 - final) * falling(step / of))
 
 
@@ -49,8 +49,8 @@ def warm_restarts(
     The paper fixes the length of the first and trains until one ends. Cycles are of whole steps.
     """
     whole("cycles", cycles, 1)
-    above("growth", growth, 0)
-    between("final", final, 0, 1)
+    above("growth", growth, 0.0)
+    between("final", final, 0.0, 1.0)
     lengths = [growth**cycle for cycle in range(cycles)]
 
     def shape(step: int, of: int) -> float:
@@ -67,7 +67,7 @@ def cyclical(
     """Up from a low ratio and down again, so many times (Smith 2017, section 3.1); triangular2 halves each height."""
     one_of("mode", mode, ("triangular", "triangular2"))
     whole("cycles", cycles, 1)
-    between("low", low, 0, 1)
+    between("low", low, 0.0, 1.0)
     halved = 2.0 if mode == "triangular2" else 1.0
 
     def shape(step: int, of: int) -> float:

@@ -23,11 +23,11 @@ class OneCycle(Schedule):
         low: float = 0.85,
         high: float = 0.95,
     ) -> None:
-        between("warmup", warmup, 0, 1)
-        above("div", div, 0)
-        above("final_div", final_div, 0)
-        between("high", high, 0, 1)
-        between("low", low, 0, high)
+        between("warmup", warmup, 0.0, 1.0)
+        above("div", div, 0.0)
+        above("final_div", final_div, 0.0)
+        between("high", high, 0.0, 1.0)
+        between("low", low, 0.0, high)
         super().__init__(steps)
         planned = max(2, steps)
         self.turn, self.end = max(warmup, 1.001 / planned) * planned - 1, planned - 1

@@ -24,12 +24,12 @@ class Plateau(Formula):
         cooldown: int = 0,
         lowest: float = 0.0,
     ) -> None:
-        above("factor", factor, 0)
-        between("factor", factor, 0, 1)
+        above("factor", factor, 0.0)
+        between("factor", factor, 0.0, 1.0)
         whole("patience", patience, 0)
-        between("threshold", threshold, 0, 1)
+        between("threshold", threshold, 0.0, 1.0)
         whole("cooldown", cooldown, 0)
-        between("lowest", lowest, 0, 1)
+        between("lowest", lowest, 0.0, 1.0)
         super().__init__(peak, steps, warmup, lambda step, of: 1.0)
         self.factor, self.patience, self.threshold = factor, patience, threshold
         self.cooldown, self.lowest = cooldown, lowest
@@ -40,7 +40,7 @@ class Plateau(Formula):
 
     def validated(self, loss: float) -> None:
         better = loss < self.best - self.threshold * abs(self.best) if math.isfinite(self.best) else loss < self.best
-        self.best = loss if better else self.best
+        self.best = float(loss) if better else self.best  # no numpy scalar: it would spoil the checkpoint
         self.bad = 0 if better or self.settling else self.bad + 1
         self.settling = max(0, self.settling - 1)
         if self.bad > self.patience:

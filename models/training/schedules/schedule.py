@@ -67,7 +67,7 @@ class Formula(Schedule):
     """
 
     def __init__(self, peak: float, steps: int, warmup: float, shape: Callable[[int, int], float]) -> None:
-        between("warmup", warmup, 0, 1)
+        between("warmup", warmup, 0.0, 1.0)
         super().__init__(steps)
         self.peak, self.warm, self.shape = peak, min(round(warmup * steps), steps - 1), shape
 
