@@ -359,6 +359,10 @@ class Train(Section):
     watch: Watch
 
 
+class Predict(Section):
+    symmetric: bool
+
+
 class Baselines(Section):
     iterations: Count
     learning_rate: Positive
@@ -394,6 +398,7 @@ class Params(Section):
     features: Features
     backbones: dict[str, dict[str, Any]]
     train: Train
+    predict: Predict
     baselines: Baselines
     compare: Compare
     report: Report

@@ -3,7 +3,6 @@
 Every loss is checked, but one step late: waiting for the number at once would leave a GPU idle at every step.
 """
 
-import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any

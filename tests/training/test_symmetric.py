@@ -1,4 +1,4 @@
-"""Averages of predictions: over the symmetries of the square, and over the members of an ensemble."""
+"""The average of a network's predictions over the symmetries of the square."""
 
 from typing import Any
 
@@ -8,7 +8,6 @@ import torch
 from torch import Tensor, nn
 
 import models
-from models.training.ensemble import combined
 from models.training.predict import answers, predict
 from models.training.symmetric import symmetric
 
@@ -82,31 +81,3 @@ def test_frames_that_are_not_square_are_refused() -> None:
     model = symmetric(network(widths=[4]))
     with pytest.raises(ValueError, match=r"^symmetric: needs square frames, not 16 x 8"):
         model(MAPS[..., :8])
-
-
-# ensembles
-
-
-def test_the_moments_are_those_of_the_mixture() -> None:
-    """Against draws from it."""
-    generator = np.random.default_rng(0)
-    means, stds = generator.normal(size=(4, 3, 2)), generator.uniform(0.2, 2.0, size=(4, 3, 2))
-    draws = generator.normal(means, stds, size=(200_000, 4, 3, 2)).reshape(-1, 3, 2)
-    mean, std = combined(torch.from_numpy(means), torch.from_numpy(stds))
-    np.testing.assert_allclose(mean, draws.mean(axis=0), atol=0.02)
-    np.testing.assert_allclose(std, draws.std(axis=0), rtol=0.01)
-
-
-def test_members_that_agree_are_as_unsure_as_each() -> None:
-    means, stds = torch.randn(1, 3, 2).expand(5, -1, -1) + 1e4, torch.rand(1, 3, 2).expand(5, -1, -1) + 0.1
-    mean, std = combined(means, stds)
-    torch.testing.assert_close(mean, means[0])
-    torch.testing.assert_close(std, stds[0])  # no digits are lost to a large mean
-
-
-def test_members_without_spreads_leave_their_disagreement() -> None:
-    means = torch.randn(5, 3, 2)
-    mean, std = combined(means)
-    np.testing.assert_allclose(mean, means.numpy().mean(axis=0), rtol=1e-5, atol=1e-6)
-    np.testing.assert_allclose(std, means.numpy().std(axis=0), rtol=1e-5)
-    assert torch.equal(combined(means[:1])[1], torch.zeros(3, 2))
