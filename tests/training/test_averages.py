@@ -105,10 +105,17 @@ def test_the_model_is_itself_again_after_a_swap(kind: str) -> None:
     for _ in trained(model):
         average.update()
     own, parameters = copied(model), [id(p) for p in model.parameters()]
-    with pytest.raises(RuntimeError, match="inside"), average.swapped():
-        assert not equal(copied(model), own)
-        model.train()(torch.randn(8, 1, 8, 8))  # moves running statistics
-        raise RuntimeError("inside")
+    swapped: list[bool] = []
+
+    def wrong() -> None:
+        with average.swapped():
+            swapped.append(not equal(copied(model), own))
+            model.train()(torch.randn(8, 1, 8, 8))  # moves running statistics
+            raise RuntimeError("inside")
+
+    with pytest.raises(RuntimeError, match="inside"):
+        wrong()
+    assert swapped == [True]
     assert equal(copied(model), own)
     assert [id(p) for p in model.parameters()] == parameters
 
