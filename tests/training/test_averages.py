@@ -59,6 +59,9 @@ def test_ema_is_torch_s_buffers_included() -> None:
         average.update()
         oracle.update_parameters(model)
     close(inside(average), oracle.module.state_dict())
+    counts = [name for name in inside(average) if name.endswith("num_batches_tracked")]
+    assert counts
+    assert all(inside(average)[name] == STEPS for name in counts)  # whole numbers have no average
     assert not torch.allclose(inside(average)["head.last.weight"], model.head.last.weight, rtol=0.01)
 
 
