@@ -22,7 +22,7 @@ class Symmetric(nn.Module):
         self.model, self.read = model, read
 
     def forward(
-        self, maps: Float[Tensor, "n c s s"], vectors: Float[Tensor, "n v"] | None = None
+        self, maps: Float[Tensor, "n c h w"], vectors: Float[Tensor, "n v"] | None = None
     ) -> Float[Tensor, "n ..."]:
         if maps.shape[2] != maps.shape[3]:
             raise ValueError(f"symmetric: needs square frames, not {maps.shape[2]} x {maps.shape[3]}")

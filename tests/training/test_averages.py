@@ -59,6 +59,9 @@ def test_ema_is_torch_s_buffers_included() -> None:
         average.update()
         oracle.update_parameters(model)
     close(inside(average), oracle.module.state_dict())
+    counts = [name for name in inside(average) if name.endswith("num_batches_tracked")]
+    assert counts
+    assert all(inside(average)[name] == STEPS for name in counts)  # whole numbers have no average
     assert not torch.allclose(inside(average)["head.last.weight"], model.head.last.weight, rtol=0.01)
 
 
@@ -105,10 +108,17 @@ def test_the_model_is_itself_again_after_a_swap(kind: str) -> None:
     for _ in trained(model):
         average.update()
     own, parameters = copied(model), [id(p) for p in model.parameters()]
-    with pytest.raises(RuntimeError, match="inside"), average.swapped():
-        assert not equal(copied(model), own)
-        model.train()(torch.randn(8, 1, 8, 8))  # moves running statistics
-        raise RuntimeError("inside")
+    swapped: list[bool] = []
+
+    def wrong() -> None:
+        with average.swapped():
+            swapped.append(not equal(copied(model), own))
+            model.train()(torch.randn(8, 1, 8, 8))  # moves running statistics
+            raise RuntimeError("inside")
+
+    with pytest.raises(RuntimeError, match="inside"):
+        wrong()
+    assert swapped == [True]
     assert equal(copied(model), own)
     assert [id(p) for p in model.parameters()] == parameters
 

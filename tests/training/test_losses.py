@@ -106,7 +106,7 @@ def test_trains_a_network_below_the_constant_predictor(kind: str) -> None:
         optimiser.zero_grad()
         loss(model(inputs), target).backward()
         optimiser.step()
-    assert float(loss(model(inputs), target)) < 0.1 * constant
+    assert loss(model(inputs), target).item() < 0.1 * constant
 
 
 # weights
@@ -115,10 +115,10 @@ def test_trains_a_network_below_the_constant_predictor(kind: str) -> None:
 def test_weights_count_as_their_ratios_say() -> None:
     outputs, target = torch.randn(5, 3), torch.randn(5, 3)
     squares = (outputs - target) ** 2
-    loss = objective("mse", PLAIN, [2, 1, 0])
+    loss = objective("mse", PLAIN, [2.0, 1.0, 0.0])
     torch.testing.assert_close(loss.each(outputs, target), (2 * squares[:, 0] + squares[:, 1]) / 3)
     torch.testing.assert_close(loss(outputs, target), loss.each(outputs, target).mean())
-    for same in ([], [1, 1, 1], [0.3, 0.3, 0.3]):
+    for same in ([], [1.0, 1.0, 1.0], [0.3, 0.3, 0.3]):
         torch.testing.assert_close(objective("mse", PLAIN, same)(outputs, target), squares.mean())
     assert "weights" not in loss.state_dict()  # they are the settings', not the run's
 
@@ -133,14 +133,14 @@ def test_weights_that_cannot_be_are_refused(weights: list[float]) -> None:
 def test_as_many_weights_as_targets(kind: str) -> None:
     model = network(kind)
     with pytest.raises(ValueError, match=r"^target_weights: 3 for 2 targets; give one each"):
-        objective("auto", model, [1, 1, 1])(model(torch.randn(4, 1, 8, 8)), torch.randn(4, 2))
+        objective("auto", model, [1.0, 1.0, 1.0])(model(torch.randn(4, 1, 8, 8)), torch.randn(4, 2))
 
 
 def test_a_head_that_judges_targets_together_has_no_weights() -> None:
     model, target = network("flow"), torch.randn(4, 2)
     outputs = model(torch.randn(4, 1, 8, 8))
     with pytest.raises(ValueError, match=r"^target_weights: this head judges all targets together"):
-        objective("auto", model, [1, 2])(outputs, target)
+        objective("auto", model, [1.0, 2.0])(outputs, target)
     equal = objective("auto", model, [0.3, 0.3])(outputs, target)
     torch.testing.assert_close(equal, -model.head.log_prob(outputs, target).mean())
 
@@ -155,7 +155,7 @@ def test_a_gaussian_s_likelihood_is_torch_s() -> None:
     expected = nn.GaussianNLLLoss(reduction="none")(mean, target, std**2)
     for kind in ("auto", "gaussian"):
         torch.testing.assert_close(objective(kind, model).each(outputs, target), expected.mean(1))
-        torch.testing.assert_close(objective(kind, model, [0, 1])(outputs, target), expected[:, 1].mean())
+        torch.testing.assert_close(objective(kind, model, [0.0, 1.0])(outputs, target), expected[:, 1].mean())
 
 
 def test_a_gaussian_in_training_is_weighted_by_its_beta() -> None:

@@ -23,12 +23,14 @@ def test_selects_as_the_lasso_does() -> None:
     inputs = torch.linalg.qr(torch.randn(40, 4, generator=torch.Generator().manual_seed(0))).Q
     truth = torch.tensor([[2.0, -1.0, 0.2, -0.3]])
     model = nn.Linear(4, 1, bias=False)
-    optimiser = torch.optim.SGD(model.parameters(), lr=1e-2)
-    for _ in range(1500):
+    optimiser = torch.optim.SGD(model.parameters(), lr=2e-2)
+    for _ in range(500):
         optimiser.zero_grad()
         (((model(inputs) - inputs @ truth.T) ** 2).sum() / 2 + l1(model, 0.5)).backward()
         optimiser.step()
-    torch.testing.assert_close(model.weight.data, torch.tensor([[1.5, -0.5, 0.0, 0.0]]), rtol=0, atol=0.006)
+    torch.testing.assert_close(
+        model.weight.data, torch.tensor([[1.5, -0.5, 0.0, 0.0]]), rtol=0, atol=0.021
+    )  # a step of the penalty's
 
 
 def test_a_network_without_matrices_pays_nothing() -> None:

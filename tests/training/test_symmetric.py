@@ -35,7 +35,7 @@ def test_is_the_mean_of_the_points_of_the_eight(kind: str) -> None:
     model = network(widths=[4, 8], head={"kind": kind})
     each = torch.stack([predict(model, view) for view in views(MAPS)])
     torch.testing.assert_close(predict(symmetric(model), MAPS), each.mean(dim=0), rtol=1e-4, atol=1e-6)
-    assert each.std(dim=0).min() > 1e-4  # the network alone is not invariant
+    assert each.std(dim=0).min() > 1e-5  # the network alone is not invariant
 
 
 @pytest.mark.parametrize("kind", ["point", "gaussian", "quantiles", "flow"])
@@ -76,7 +76,6 @@ def test_bfloat16_answers_are_averaged_in_float32() -> None:
     assert symmetric(model)(MAPS.bfloat16()).dtype == torch.float32
 
 
-@pytest.mark.filterwarnings("ignore")
 def test_frames_that_are_not_square_are_refused() -> None:
     model = symmetric(network(widths=[4]))
     with pytest.raises(ValueError, match=r"^symmetric: needs square frames, not 16 x 8"):

@@ -38,13 +38,12 @@ OF_HEADS = {"gaussian": "gaussian", "pinball": "quantiles"}  # by another name, 
 def objective(kind: str, model: nn.Module, weights: Sequence[float] = (), **options: Any) -> Objective:
     """The loss of that name for this model's outputs; outputs (n, t) are targets where it has no head.
 
-    Raises `ValueError` for a name, an option, a value or a weight that cannot be, and for a loss that the model's head is
-    not made for.
+    Raises `ValueError` for a name, an option, a value or a weight that cannot be, and for a loss that the model's head
+    is not made for.
     """
     one_of("loss", kind, [*KINDS, *OF_HEADS])
     refuse_unknown("loss", kind, options, options_of(KINDS[kind]) if kind in KINDS else ())
-    for option, value in options.items():
-        CHECKS[option](f"loss.{option}", value)
+    checked = {option: CHECKED[option](f"loss.{option}", value) for option, value in options.items()}
     head = getattr(model, "head", None)
     own = getattr(head, "loss", None)
     named = next((name for name, built in HEADS.items() if type(head) is built), type(head).__name__)
@@ -54,9 +53,9 @@ def objective(kind: str, model: nn.Module, weights: Sequence[float] = (), **opti
         if kind != "auto" and kind not in OF_HEADS:
             raise ValueError(f"loss: {kind} compares numbers, and a head of kind {named} has its own; choose auto")
         return Objective(own, weights)
-    if options.get("delta") == "mad":
+    if checked.get("delta") == "mad":
         return Adaptive(partial(_off_by, KINDS[kind], point_of(model)), weights)
-    return Objective(partial(_off_by, KINDS[kind], point_of(model), **options), weights)
+    return Objective(partial(_off_by, KINDS[kind], point_of(model), **checked), weights)
 
 
 def _off_by(
@@ -69,22 +68,25 @@ def _off_by(
     return cost(point(outputs) - target, **options)
 
 
-def _positive(option: str, value: Any) -> None:
+def _positive(option: str, value: Any) -> float:
     if not isinstance(value, int | float) or not 0 < value < math.inf:
         raise ValueError(f"{option}: {value!r}; it must be a positive number")
+    return float(value)
 
 
-def _positive_or_mad(option: str, value: Any) -> None:
+def _positive_or_mad(option: str, value: Any) -> float | str:
     if value != "mad" and (not isinstance(value, int | float) or not 0 < value < math.inf):
         raise ValueError(f"{option}: {value!r}; it must be a positive number, or mad")
+    return value if value == "mad" else float(value)
 
 
-def _below_infinity(option: str, value: Any) -> None:
+def _below_infinity(option: str, value: Any) -> float:
     if not isinstance(value, int | float) or not value < math.inf:
         raise ValueError(f"{option}: {value!r}; it must be a number, or -.inf")
+    return float(value)
 
 
-CHECKS: dict[str, Callable[[str, Any], None]] = {
+CHECKED: dict[str, Callable[[str, Any], Any]] = {
     "delta": _positive_or_mad,
     "alpha": _below_infinity,
     "scale": _positive,
