@@ -48,7 +48,8 @@ def build(
 def _group(kind: Kind, group: dict[str, Any], lr: float, weight_decay: float) -> dict[str, Any]:
     """A group as the library wants it."""
     own = {"weight_decay": weight_decay} if kind.own_decay and group["decayed"] else {}
-    return {"params": group["params"], "lr": lr * group["scale"], **(kind.matrices if group["decayed"] else {}), **own}
+    kinds_own = kind.matrices if group["decayed"] else kind.vectors
+    return {"params": group["params"], "lr": lr * group["scale"], **kinds_own, **own}
 
 
 def _as_one(groups: list[dict[str, Any]], lr: float) -> list[dict[str, Any]]:

@@ -18,6 +18,7 @@ class Kind:
     name: str  # there
     options: Mapping[str, Any] = field(default_factory=dict)  # where our default is not the library's
     matrices: Mapping[str, Any] = field(default_factory=dict)  # of decayed groups alone
+    vectors: Mapping[str, Any] = field(default_factory=dict)  # of the others
     own_decay: bool = False  # its weight decay cannot be taken out of it; otherwise decay is ours, and decoupled
     create_graph: bool = False  # differentiates gradients
     closure: bool = False  # evaluates the loss itself, as often as it likes, for all parameters as one
@@ -45,6 +46,9 @@ KINDS = {
     "lion": Kind("timm", "lion"),
     "adabelief": Kind("timm", "adabelief"),
     "muon": Kind("timm", "muon"),  # takes kernels as matrices, and vectors by AdamW; torch's takes neither
+    "normuon": Kind("po", "normuon", matrices={"use_muon": True}, vectors={"use_muon": False}),
+    "adago": Kind("po", "adago", matrices={"use_muon": True}, vectors={"use_muon": False}),
+    "po:muon": Kind("po", "muon", matrices={"use_muon": True}, vectors={"use_muon": False}),
     "ranger": Kind("po", "ranger"),
     # with its own schedule upon ours the rate would be nobody's
     "ranger21": Kind("po", "ranger21", {"disable_lr_scheduler": True}, steps="num_iterations"),
@@ -59,13 +63,36 @@ KINDS = {
     "schedulefreesgd": Kind("po", "schedulefreesgd", own_decay=True, schedule_free=True),
 }
 
+MODEL = "it wants the network and drives it itself"
+OBJECTS = "its state is not tensors and numbers, which is all that a checkpoint holds"
+LAYOUT = "it fails at kernels in channels-last memory"
+FLAT = "it takes no kernels"
+EXTRA = "it needs a library that is not ours"
 REFUSED = {
     "torch:sparseadam": "it takes sparse gradients alone; choose adam",
-    "torch:muon": "it takes no kernels and no vectors; choose muon, which is timm's",
-    "timm:bnb*": "it needs bitsandbytes; choose the one without bnb and 8bit",
-    "timm:fused*": "it needs apex; choose the one without fused",
-    "timm:kron*": "it draws from generators that no checkpoint holds; choose kron, which is pytorch_optimizer's",
+    "torch:muon": f"{FLAT} and no vectors; choose muon, which is timm's",
+    "timm:bnb*": f"{EXTRA}; choose the one without bnb and 8bit",
+    "timm:fused*": f"{EXTRA}; choose the one without fused",
+    "timm:kron*": "it compiles itself, which takes a C++ compiler; choose kron, which is pytorch_optimizer's",
     "timm:adahessian": "its Hessian is in no checkpoint; choose adahessian, which is pytorch_optimizer's",
+    "po:lbfgs": "choose lbfgs, which is torch's",
+    "po:*lomo": MODEL,
+    "po:adammini": MODEL,
+    "po:bsam": MODEL,
+    "po:muonclip": MODEL,
+    "po:distributedmuon": "it shares its work among processes; choose muon, which is timm's",
+    "po:demo": EXTRA,
+    "po:adashift": OBJECTS,
+    "po:conda": OBJECTS,
+    "po:scion*": OBJECTS,
+    "po:scalableshampoo": f"{OBJECTS}; choose shampoo",
+    "po:adamuon": f"{LAYOUT}; choose adamuon, which is timm's",
+    "po:adamp": f"{LAYOUT}; choose adamp, which is timm's",
+    "po:sgdp": f"{LAYOUT}; choose sgdp, which is timm's",
+    "po:nero": LAYOUT,
+    "po:swats": LAYOUT,
+    "po:lorarite": FLAT,
+    "po:spectralsphere": FLAT,
     "*lookahead*": "it wraps another optimiser; choose ranger, which looks ahead",
 }
 

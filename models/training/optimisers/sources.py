@@ -73,14 +73,19 @@ def find(kind: str) -> Kind:
         )
     refuse_undrivable(source, name)
     known = (known for known in KINDS.values() if (known.source, known.name) == (source, name))
-    return next(known, Kind(source, name))
+    return next(known, Kind(source, name, _customary(source, name)))
+
+
+def _customary(source: str, name: str) -> dict[str, Any]:
+    """The momentum that timm gives to all of its own by default, where their classes have none."""
+    return {"momentum": 0.9} if source == "timm" and _timm().get_optimizer_info(name).has_momentum else {}
 
 
 def load(kind: Kind) -> Make:
     """The class, or the class with what the library's name for it implies. Raises `ValueError` where that is a decay."""
     make = SOURCES[kind.source].load(kind.name)
     if getattr(make, "keywords", {}).get("corrected_weight_decay"):
-        raise ValueError(f"optimiser: {kind.name} is another's weight decay; here one decay is everyone's: choose adamw")
+        raise ValueError(f"optimiser: {kind.name} is another but for its weight decay, and that is here alike for all")
     return make
 
 

@@ -18,10 +18,10 @@ from models.training.optimisers.kinds import Kind
 class Stepper:
     """An optimiser with its weight decay and the learning rate of every group.
 
-    The decay is decoupled (Loshchilov & Hutter 2019, AdamW): a step first takes lr · weight_decay of every decayed
-    weight that has a gradient, or last, where the optimiser evaluates the loss itself; what the library would do is
-    switched off, and AdamW's bits are torch's. Except for schedule-free optimisers, which keep three sequences of
-    weights together and decay them themselves, decoupled too.
+    The decay is decoupled (Loshchilov & Hutter 2019, AdamW): a step takes lr · weight_decay of every decayed weight
+    that has a gradient, before the optimiser's own part, or after it where that still needs the weights of which the
+    gradients are. What the library would do is switched off, and AdamW's bits are torch's. Schedule-free optimisers,
+    which keep three sequences of weights together, decay them themselves, decoupled too.
     """
 
     def __init__(
@@ -54,10 +54,12 @@ class Stepper:
         create_graph = self._differentiates()
         with _without_warning() if create_graph else nullcontext():
             loss = closure(create_graph)
-        self._decay()
+        if not self.kind.create_graph:
+            self._decay()
         with _numpy_from_torch() if self.kind.numpy_random else nullcontext():
-            self.optimiser.step()
-        if create_graph:
+            self.optimiser.step(lambda: loss)  # type: ignore[arg-type]  # not a float; a few adapt to it
+        if self.kind.create_graph:  # not before: the gradients' graph is of the weights as they were
+            self._decay()
             self.optimiser.zero_grad(set_to_none=True)  # a gradient and its graph keep one another in memory
         return loss
 
