@@ -42,7 +42,7 @@ KINDS = {
     "lbfgs": Kind("torch", "lbfgs", closure=True, single_process=CLOSURE),
     # the layer-wise rate is tied to the library's own decay, unless it is asked for
     "lamb": Kind("timm", "lamb", matrices={"always_adapt": True}),
-    "lars": Kind("timm", "lars", matrices={"always_adapt": True}),
+    "lars": Kind("timm", "lars", {"momentum": 0.9}, matrices={"always_adapt": True}),
     "lion": Kind("timm", "lion"),
     "adabelief": Kind("timm", "adabelief"),
     "muon": Kind("timm", "muon"),  # takes kernels as matrices, and vectors by AdamW; torch's takes neither
