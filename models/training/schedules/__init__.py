@@ -8,6 +8,7 @@ from inspect import signature
 from typing import Any
 
 from models.blocks.options import one_of
+from models.training.schedules.autowu import AutoWU
 from models.training.schedules.formulas import constant, cosine, cyclical, exponential, polynomial, step, warm_restarts
 from models.training.schedules.one_cycle import OneCycle
 from models.training.schedules.plateau import Plateau
@@ -23,6 +24,7 @@ KINDS: dict[str, Callable[..., Schedule]] = {
     "cyclical": cyclical,
     "one_cycle": OneCycle,
     "plateau": Plateau,
+    "autowu": AutoWU,
 }
 
 
@@ -48,7 +50,7 @@ def build(kind: str, peak: float, steps: int, **options: Any) -> Schedule:
 
 def _like(option: str, value: Any, default: Any) -> Any:
     """The value as the type of the option's default: whole numbers are numbers too, and None is a number not set."""
-    kinds: dict[type, tuple[tuple[type, ...], str]] = {
+    kinds: dict[type[Any], tuple[tuple[type[Any], ...], str]] = {
         bool: ((bool,), "true or false"),
         int: ((int,), "a whole number"),
         float: ((int, float), "a number"),
