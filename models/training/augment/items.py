@@ -1,4 +1,4 @@
-"""What a list of augmentations may name: ours by lower-case names, albumentations' transforms by those of their classes."""
+"""What a list of augmentations may name: ours, and the transforms of albumentations by the names of their classes."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -58,7 +58,7 @@ def parsed(item: str | Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
         if isinstance(options or {}, Mapping):
             return str(name), dict(options or {})
     raise ValueError(
-        f"augment: {item!r} is no augmentation; write a name, or one name with options, as shift: {{pixels: 1}}"
+        f"augment: {item!r} is no augmentation; write a name, or one with options as {{shift: {{pixels: 1}}}}"
     )
 
 
@@ -80,8 +80,9 @@ def _own(name: str, options: Mapping[str, Any], known: Mapping[str, Any]) -> Ite
     for need in needs:
         if need not in known:
             raise ValueError(f"augment: {name} needs {NEEDS[need]}, and it is not known; drop it")
-    apply = partial(function, **options, **{need: known[need] for need in needs})
-    return Item(name, apply, changes, square=name == "d4", pixels=(defaults | options).get("pixels", 0.0))
+    chosen = defaults | {option: float(value) for option, value in options.items()}
+    apply = partial(function, **chosen, **{need: known[need] for need in needs})
+    return Item(name, apply, changes, square=name == "d4", pixels=chosen.get("pixels", 0.0))
 
 
 def _borrowed(name: str, options: Mapping[str, Any]) -> Item:

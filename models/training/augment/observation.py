@@ -54,6 +54,6 @@ def sky(
     *,
     rms: Float[Tensor, " c"],
 ) -> Float[Tensor, "n c h w"]:
-    """A constant of up to `level` sky rms more or less: what the subtraction of the sky may leave. One for all bands."""
+    """A constant of up to `level` sky rms more or less: what its subtraction may leave. One for all bands."""
     each = magnitude * level * within(len(maps), generator)[:, None, None, None]
     return maps + (each * rms[:, None, None]).to(maps)

@@ -32,8 +32,8 @@ def refuse_channels(item: Item, channels: Sequence[str]) -> None:
             raise ValueError(f"augment: {item.name} does not suit the channel {channel}, {why}; drop one of the two")
         if item.changes not in ("", *GEOMETRY) and feature != "pixels":
             raise ValueError(
-                f"augment: {item.name} changes the pixels, of which the channel {channel} was made: it would have to be "
-                "computed again; drop one of the two"
+                f"augment: {item.name} changes the pixels, of which the channel {channel} was made: it would have to "
+                "be computed again; drop one of the two"
             )
 
 
