@@ -37,8 +37,11 @@ def _between(first: Tensor, second: Tensor, share: Float[Tensor, " n"]) -> Tenso
 
 
 def _beta(count: int, alpha: float, generator: torch.Generator) -> Float[Tensor, " count"]:
-    """Draws of Beta(alpha, alpha): torch's own takes no generator, its gamma does."""
-    shape = torch.full((2, count), float(alpha), dtype=torch.float64)
-    first, second = torch._standard_gamma(shape, generator=generator)
-    # both are zero where a tiny alpha leaves nothing to divide: then all of the row is its own
-    return torch.where(first + second > 0, first / (first + second), 1.0)
+    """Draws of Beta(alpha, alpha), g / (g + g') of two gamma variates: torch's own takes no generator, its gamma does.
+
+    In logarithms, with g(alpha) = g(alpha + 1) u^(1 / alpha) for a uniform u: a small alpha would leave 0 / 0.
+    """
+    shape = torch.full((2, count), alpha + 1, dtype=torch.float64)
+    gamma = torch._standard_gamma(shape, generator=generator).log()
+    gamma += torch.rand(2, count, generator=generator, dtype=torch.float64).log() / alpha
+    return torch.sigmoid(gamma[0] - gamma[1])
