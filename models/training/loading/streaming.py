@@ -56,7 +56,9 @@ class Streaming:
         check(batch_size, source.rows)
         least = 2 * batch_size * row_bytes(source)
         if memory < least:
-            raise ValueError(f"memory: {memory} bytes do not hold two batches of {batch_size} rows; give {least} or more")
+            raise ValueError(
+                f"memory: {memory} bytes do not hold two batches of {batch_size} rows; give {least} or more"
+            )
         self.source, self.batch_size, self.turn = source, batch_size, turn
         self._batches = min(memory // least, self.steps)  # in a window
         window = self._batches * batch_size

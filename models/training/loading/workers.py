@@ -49,7 +49,9 @@ class Workers:
     def _worked(self, batches: Iterator[Batch], seeds: Int[Tensor, "steps n"]) -> Iterator[Batch]:
         begun: deque[tuple[Batch, list[Future[Images]]]] = deque()
         with ExitStack() as stack:
-            lanes = [(stack.enter_context(ThreadPoolExecutor(1)), deepcopy(self.per_image)) for _ in range(self.workers)]
+            lanes = [
+                (stack.enter_context(ThreadPoolExecutor(1)), deepcopy(self.per_image)) for _ in range(self.workers)
+            ]
             try:
                 for batch, own in zip(batches, seeds, strict=True):
                     begun.append((batch, self._begin(lanes, batch, own)))
