@@ -1,9 +1,9 @@
 """The eight symmetries of a square frame, exactly: no pixel is interpolated. Mass does not know which way is up.
 
-Symmetry g turns an image by g mod 4 quarter turns and then, from 4 on, mirrors it: the numbers of `models.blocks.group`.
-Each is at most one reversal of the image's axes followed by an exchange of the two (`ELEMENTS`). A reversal is a copy
-that torch does fast, an exchange a view of the place that is written to; so a batch is copied three times at most,
-once to gather its rows, whatever symmetries it asks for.
+Symmetry g turns an image by g mod 4 quarter turns and then, from 4 on, mirrors it, as in `models.blocks.group`. Each is
+at most one reversal of the image's axes followed by an exchange of the two (`ELEMENTS`). A reversal is a copy that
+torch does fast, an exchange a view of the place that is written to; so a batch is copied three times at most, once to
+gather its rows, whatever symmetries it asks for.
 """
 
 import torch

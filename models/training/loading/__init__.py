@@ -11,13 +11,13 @@ one that begins at batch `start` sees what the whole one saw from there on.
 
 import torch
 
-from models.training.loading.batches import Batch, Loader
+from models.training.loading.batches import Batch, Batches, Loader
 from models.training.loading.resident import Resident
 from models.training.loading.source import Source, row_bytes, tensor
 from models.training.loading.streaming import Streaming
 from models.training.loading.workers import Workers
 
-__all__ = ["Batch", "Loader", "Resident", "Source", "Streaming", "Workers", "choose"]
+__all__ = ["Batch", "Batches", "Loader", "Resident", "Source", "Streaming", "Workers", "choose"]
 
 
 def choose(
@@ -25,11 +25,11 @@ def choose(
     batch_size: int,
     device: str | torch.device,
     memory: int,
-    turn: bool = False,
     channels_last: bool = True,
+    turn: bool = False,
 ) -> Resident | Streaming:
     """The loader for a split: resident if it takes at most `memory` bytes of the device as float32."""
     if source.rows * row_bytes(source) > memory:
-        return Streaming(source, batch_size, device, memory, turn, channels_last)
+        return Streaming(source, batch_size, device, memory, channels_last, turn)
     whole = {name: tensor(source, name, 0, source.rows) for name in source.names}
-    return Resident(whole["maps"], whole["target"], whole.get("vectors"), batch_size, device, turn, channels_last)
+    return Resident(whole["maps"], whole["target"], whole.get("vectors"), batch_size, device, channels_last, turn)

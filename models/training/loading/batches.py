@@ -1,6 +1,6 @@
 """What loaders have in common: batches, the share of a rank in them, and what an epoch leaves to chance."""
 
-from collections.abc import Iterator
+from collections.abc import Generator
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -21,6 +21,9 @@ class Batch:
     rows: Int[Tensor, " n"]
 
 
+Batches = Generator[Batch, None, None]  # to be closed by who does not go to the end
+
+
 class Loader(Protocol):
     """Anything that gives batches.
 
@@ -34,7 +37,7 @@ class Loader(Protocol):
     @property
     def steps(self) -> int: ...
 
-    def epoch(self, generator: torch.Generator, rank: int = 0, world: int = 1, start: int = 0) -> Iterator[Batch]:
+    def epoch(self, generator: torch.Generator, rank: int = 0, world: int = 1, start: int = 0) -> Batches:
         """The batches from number `start` on, those before it unread.
 
         Every one of `world` ranks draws the same and gets its slice of each batch. Raises `ValueError` where batches

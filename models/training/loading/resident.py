@@ -1,12 +1,10 @@
 """A split that fits: it lives on the device and is indexed there."""
 
-from collections.abc import Iterator
-
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from models.training.loading.batches import Batch, Parts, check, share, symmetries
+from models.training.loading.batches import Batches, Parts, check, share, symmetries
 
 
 class Resident:
@@ -23,8 +21,8 @@ class Resident:
         vectors: Float[Tensor, "n v"] | None,
         batch_size: int,
         device: str | torch.device,
-        turn: bool = False,
         channels_last: bool = True,
+        turn: bool = False,
     ) -> None:
         check(batch_size, len(maps))
         format = torch.channels_last if channels_last else torch.contiguous_format
@@ -36,7 +34,7 @@ class Resident:
     def steps(self) -> int:
         return self.rows // self.batch_size
 
-    def epoch(self, generator: torch.Generator, rank: int = 0, world: int = 1, start: int = 0) -> Iterator[Batch]:
+    def epoch(self, generator: torch.Generator, rank: int = 0, world: int = 1, start: int = 0) -> Batches:
         """The batches from number `start` on, or this rank's slices of them."""
         mine = share(self.batch_size, rank, world)
         order = torch.randperm(self.rows, generator=generator)[: self.steps * self.batch_size]

@@ -1,6 +1,5 @@
 """A split that does not fit: a window moves over shuffled blocks of it, while a thread reads the next one."""
 
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import pairwise
@@ -10,7 +9,7 @@ import torch
 from jaxtyping import Int
 from torch import Tensor
 
-from models.training.loading.batches import Batch, Parts, check, share, symmetries
+from models.training.loading.batches import Batches, Parts, check, share, symmetries
 from models.training.loading.source import Source, row_bytes, shapes, tensor
 
 MIXED = 16  # blocks in a window, where their rows are shuffled; fewer if one would be smaller than a chunk
@@ -50,28 +49,29 @@ class Streaming:
         batch_size: int,
         device: str | torch.device,
         memory: int,
-        turn: bool = False,
         channels_last: bool = True,
+        turn: bool = False,
     ) -> None:
         check(batch_size, source.rows)
         least = 2 * batch_size * row_bytes(source)
         if memory < least:
-            raise ValueError(f"memory: {memory} bytes do not hold two batches of {batch_size} rows; give {least} or more")
+            raise ValueError(f"memory: {memory} bytes do not hold two batches of {batch_size}; give at least {least}")
         self.source, self.batch_size, self.turn = source, batch_size, turn
+        self._shapes = shapes(source)
         self._batches = min(memory // least, self.steps)  # in a window
         window = self._batches * batch_size
         self._block = max(source.chunk, window // MIXED // source.chunk * source.chunk)
-        count = 2 if self._batches < self.steps else 1
-        self._slots = [_slot(source, window, device, channels_last) for _ in range(count)]
+        self._device, self._format = device, torch.channels_last if channels_last else torch.contiguous_format
 
     @property
     def steps(self) -> int:
         return self.source.rows // self.batch_size
 
-    def epoch(self, generator: torch.Generator, rank: int = 0, world: int = 1, start: int = 0) -> Iterator[Batch]:
-        """The batches from number `start` on, or this rank's slices of them; one epoch at a time.
+    def epoch(self, generator: torch.Generator, rank: int = 0, world: int = 1, start: int = 0) -> Batches:
+        """The batches from number `start` on, or this rank's slices of them.
 
-        To stop half way, close the iterator or drop it: the thread ends with the block that it is at.
+        Each epoch under way has windows of its own. To stop half way, close the iterator or drop it: the thread ends
+        with what it is reading.
         """
         mine = share(self.batch_size, rank, world)
         windows = self._windows(_blocks(self.source.rows, self._block, generator), generator)
@@ -91,25 +91,31 @@ class Streaming:
 
     def _batches_of(
         self, windows: list[Window], picks: Int[Tensor, "steps batch"] | None, mine: slice, start: int
-    ) -> Iterator[Batch]:
+    ) -> Batches:
         """From each window in turn, while the next is being read into the other slot."""
         stopped = Event()
+        slots = [self._slot() for _ in windows[:2]]
         with ThreadPoolExecutor(1, thread_name_prefix="streaming") as reader:
             try:
-                read = [reader.submit(self._read, window, 0, stopped) for window in windows[:1]]
+                read = [reader.submit(self._read, slots[0], window, stopped) for window in windows[:1]]
                 for number, window in enumerate(windows):
                     parts = read.pop().result()
                     for following in windows[number + 1 : number + 2]:
-                        read = [reader.submit(self._read, following, (number + 1) % 2, stopped)]
+                        read = [reader.submit(self._read, slots[(number + 1) % 2], following, stopped)]
                     for step in range(max(start, window.first), window.first + len(window.places)):
                         places = window.places[step - window.first, mine]
                         yield parts.batch(places, window.rows[places], None if picks is None else picks[step, mine])
             finally:
                 stopped.set()
 
-    def _read(self, window: Window, slot: int, stopped: Event) -> Parts:
+    def _slot(self) -> dict[str, Tensor]:
+        """Room for a window."""
+        rows = self._batches * self.batch_size
+        arrays = {n: torch.empty((rows, *shape), device=self._device) for n, shape in self._shapes.items()}
+        return arrays | {"maps": arrays["maps"].contiguous(memory_format=self._format)}
+
+    def _read(self, arrays: dict[str, Tensor], window: Window, stopped: Event) -> Parts:
         """Fill a slot, block by block, unless nobody waits for it any more."""
-        arrays = self._slots[slot]
         for start, stop, place in window.runs():
             for name, array in arrays.items():
                 if not stopped.is_set():
@@ -122,11 +128,3 @@ def _blocks(rows: int, block: int, generator: torch.Generator) -> Int[Tensor, " 
     offset = torch.randint(rows, (1,), generator=generator)
     blocks = ((torch.arange(rows) + offset) % rows).split(block)
     return torch.cat([blocks[number] for number in torch.randperm(len(blocks), generator=generator).tolist()])
-
-
-def _slot(source: Source, rows: int, device: str | torch.device, channels_last: bool) -> dict[str, Tensor]:
-    """Room for so many rows of each array."""
-    arrays = {name: torch.empty((rows, *shape), device=device) for name, shape in shapes(source).items()}
-    if channels_last:
-        arrays["maps"] = arrays["maps"].contiguous(memory_format=torch.channels_last)
-    return arrays

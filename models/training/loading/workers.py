@@ -1,9 +1,9 @@
 """Work that is done image by image on the CPU, on threads beside the training."""
 
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from copy import deepcopy
 from dataclasses import replace
 
@@ -12,7 +12,7 @@ import torch
 from jaxtyping import Float, Int, Shaped
 from torch import Tensor
 
-from models.training.loading.batches import Batch, Loader, share
+from models.training.loading.batches import Batch, Batches, Loader, share
 
 PerImage = Callable[[Shaped[np.ndarray, "h w c"], int], Shaped[np.ndarray, "h w c"]]
 AHEAD = 2  # batches begun while one is trained on
@@ -40,16 +40,18 @@ class Workers:
     def steps(self) -> int:
         return self.loader.steps
 
-    def epoch(self, generator: torch.Generator, rank: int = 0, world: int = 1, start: int = 0) -> Iterator[Batch]:
+    def epoch(self, generator: torch.Generator, rank: int = 0, world: int = 1, start: int = 0) -> Batches:
         """As that of the loader, whose batches are read some time before they are needed."""
         batches = self.loader.epoch(generator, rank, world, start)
         seeds = torch.randint(2**31, (self.steps, self.batch_size), generator=generator)
         return self._worked(batches, seeds[start:, share(self.batch_size, rank, world)])
 
-    def _worked(self, batches: Iterator[Batch], seeds: Int[Tensor, "steps n"]) -> Iterator[Batch]:
+    def _worked(self, batches: Batches, seeds: Int[Tensor, "steps n"]) -> Batches:
         begun: deque[tuple[Batch, list[Future[Images]]]] = deque()
         with ExitStack() as stack:
-            lanes = [(stack.enter_context(ThreadPoolExecutor(1)), deepcopy(self.per_image)) for _ in range(self.workers)]
+            stack.enter_context(closing(batches))
+            threads = [stack.enter_context(ThreadPoolExecutor(1)) for _ in range(self.workers)]
+            lanes = [(thread, deepcopy(self.per_image)) for thread in threads]
             try:
                 for batch, own in zip(batches, seeds, strict=True):
                     begun.append((batch, self._begin(lanes, batch, own)))
@@ -58,8 +60,8 @@ class Workers:
                 while begun:
                     yield _ended(*begun.popleft())
             finally:
-                for lane, _ in lanes:
-                    lane.shutdown(wait=False, cancel_futures=True)
+                for thread in threads:
+                    thread.shutdown(wait=False, cancel_futures=True)
 
     def _begin(
         self, lanes: list[tuple[ThreadPoolExecutor, PerImage]], batch: Batch, seeds: Int[Tensor, " n"]
@@ -67,7 +69,7 @@ class Workers:
         """Give each worker a part of the batch."""
         images = np.array_split(batch.maps.permute(0, 2, 3, 1).cpu().numpy(), self.workers)
         parts = zip(lanes, images, np.array_split(seeds.numpy(), self.workers), strict=True)
-        return [lane.submit(_part, work, part, own) for (lane, work), part, own in parts]
+        return [thread.submit(_part, work, part, own) for (thread, work), part, own in parts]
 
 
 def _part(per_image: PerImage, images: Images, seeds: Shaped[np.ndarray, " n"]) -> Images:
