@@ -41,7 +41,7 @@ def _tested(backbone: str, options: dict[str, Any], fit: Fit, source: str, folde
 
     store = Store(source)
     vectors = fitting.takes_vectors(options, store)
-    rows = fitting.rows_of(store, "train", "all", vectors)
+    rows = rows.of_role(store, "train", "all", vectors)
     model = fitting.network(backbone, options, rows, fitting.sizes_of(store, vectors), SEED)
     settings = fitting.settings_of(fit, fit.range_test.highest, None, fit.device)
     with fitting.explained(store, fit.batch_size):

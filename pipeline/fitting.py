@@ -32,20 +32,9 @@ CODE = (
 LSUV_IMAGES = 64
 
 
-def rows_of(store: Store, role: str, size: str = "all", vectors: bool = False) -> Rows:
-    """The rows of a role in a prepared store, or the first `size` of them."""
-    start, stop = store.attributes["roles"][role]
-    if size != "all":
-        if int(size) > stop - start:
-            raise InputError(f"train.sizes: {size} rows, but {store.path} has {stop - start} to train on")
-        stop = start + int(size)
-    return Rows(store, start, stop, vectors)
-
-
 def whole(rows: Rows) -> tuple[Tensor, ...]:
     """Maps, targets and, where there are any, vectors: all rows at once."""
-    names = ("maps", "target", "vectors") if rows.vectors else ("maps", "target")
-    return tuple(torch.from_numpy(rows.read(name, 0, rows.rows)) for name in names)
+    return tuple(torch.from_numpy(rows.read(name, 0, rows.rows)) for name in rows.names)
 
 
 def takes_vectors(options: dict[str, Any], store: Store) -> bool:
@@ -70,7 +59,7 @@ def network(backbone: str, options: dict[str, Any], rows: Rows, sizes: dict[str,
         model = models.build(backbone, **sizes, **{**options, "init": others})
         if "lsuv" in names:
             stop = min(LSUV_IMAGES, rows.rows)
-            seen = ("maps", "vectors") if rows.vectors else ("maps",)
+            seen = (name for name in rows.names if name != "target")
             lsuv(model, *(torch.from_numpy(rows.read(name, 0, stop)) for name in seen))
     except (ValueError, TypeError, ModuleNotFoundError) as error:
         raise InputError(f"backbones.{backbone}: {error}") from error

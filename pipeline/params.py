@@ -289,7 +289,7 @@ class Progressive(Section):
     """Progressive learning: stages of the run, each with larger frames and more regularisation than the one before."""
 
     stages: Count
-    size: Annotated[list[Count], Field(min_length=2, max_length=2)]
+    size: Count
     multiple: Count
     dropout: Range
     mixup: Range

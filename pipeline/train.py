@@ -62,7 +62,7 @@ def train(
     folder, store, found = place(target), Store(source), json.loads(place(rate).read_text())
     vectors = fitting.takes_vectors(options, store)
     sizes = fitting.sizes_of(store, vectors)
-    rows = fitting.rows_of(store, "train", size, vectors)
+    rows = rows.of_role(store, "train", size, vectors)
     made_of = {
         "backbone": backbone,
         "options": options,
@@ -87,7 +87,7 @@ def train(
         record = fit(
             model,
             rows,
-            fitting.whole(fitting.rows_of(store, "validation", "all", vectors)),
+            fitting.whole(rows.of_role(store, "validation", "all", vectors)),
             fitting.settings_of(chosen, found["learning_rate"], found["edge"], device),
             int(seed),
             resume,

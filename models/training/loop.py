@@ -9,19 +9,20 @@ stopped and resumed ends, on a CPU, with the same bits as one that was not.
 import math
 from collections.abc import Callable
 from copy import deepcopy
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import torch
 from torch import Tensor, nn
 
-from models.training.loading import Batch
+from models.training.loading import Batch, Source
 from models.training.predict import answers
-from models.training.preparation import Parts, Rows, prepared
+from models.training.preparation import Held, Parts, prepared
 from models.training.record import Epoch, NotFinite, Record, State
 from models.training.settings import Settings
 from models.training.stepping import Taken
 
 
+@runtime_checkable
 class Watcher(Protocol):
     """Who is told how far a run has come; `state` makes the state from which `fit` resumes, and takes its time."""
 
@@ -42,8 +43,8 @@ class Unwatched:
 
 def fit(
     model: nn.Module,
-    train: Rows,
-    validation: Rows,
+    train: Held | Source,
+    validation: Held,
     settings: Settings,
     seed: int,
     resume: State | None = None,
@@ -64,7 +65,7 @@ def fit(
 class Run:
     """A run as far as it has come."""
 
-    def __init__(self, model: nn.Module, parts: Parts, validation: Rows, settings: Settings) -> None:
+    def __init__(self, model: nn.Module, parts: Parts, validation: Held, settings: Settings) -> None:
         self.model, self.parts, self.validation, self.settings = model, parts, validation, settings
         self.record, self.best = Record(), dict[str, Tensor]()
         self.done = 0  # batches of this epoch
@@ -150,7 +151,8 @@ class Run:
         device = self.parts.fabric.device
         loss = float(self.parts.objective(outputs.to(device), target.to(device)))
         if not math.isfinite(loss):
-            raise NotFinite(f"epoch {len(self.record.epochs)}: the loss on validation is {loss:g}", [])
+            said = f"epoch {len(self.record.epochs)}: the loss on validation is {loss:g}"
+            raise NotFinite(f"{said}; try a lower train.fit.learning_rate", [])
         return loss
 
     def state(self) -> State:

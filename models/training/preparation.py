@@ -1,19 +1,25 @@
 """From settings to the parts that a run is made of."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from copy import deepcopy
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import torch
 from lightning_fabric import Fabric
 from torch import Tensor, nn
 
 from models.training import augment, averages, losses, optimisers, progressive, schedules
+from models.training.augment import Augment
 from models.training.averages import Average
 from models.training.device import compiled, hardware, memory_format
-from models.training.loading import Loader
+from models.training.loading import Batch, Loader, Source, Workers, choose
+from models.training.predict import answers, point_of
 from models.training.progressive import Stage
-from models.training.schedules import Schedule
+from models.training.record import State
+from models.training.schedules.schedule import Schedule
 from models.training.settings import Settings, options
 from models.training.stepping import Step, Treatment
 
@@ -31,7 +37,18 @@ class Images:
     vectors: Mapping[str, Sequence[str]] | None = None
 
 
-Rows = Any  # (maps, target) or (maps, target, vectors) as tensors, or a `models.training.loading.Source` of them
+Held = tuple[Tensor, ...]  # maps and target of rows, and vectors for a network that takes them
+
+
+class InMemory:
+    """Rows that are tensors already, as a source."""
+
+    def __init__(self, parts: Held) -> None:
+        self.names = ("maps", "target", "vectors")[: len(parts)]
+        self.parts, self.rows, self.chunk = dict(zip(self.names, parts, strict=True)), len(parts[0]), len(parts[0])
+
+    def read(self, name: str, start: int, stop: int) -> np.ndarray:
+        return self.parts[name][start:stop].cpu().numpy()
 
 
 @dataclass
@@ -47,7 +64,7 @@ class Parts:
     average: Average
     stages: Sequence[Stage]
     steps: int  # of the whole run
-    notes: list[str]  # what was asked for and could not be done
+    notes: dict[str, str]  # what was asked for and could not be done
 
     @property
     def rank(self) -> int:
@@ -84,14 +101,14 @@ class Parts:
         if not self.average.active:
             yield
             return
+        self.average.refresh((each.maps, *_given(each.vectors)) for each in self._once())
         with self.average.swapped():
-            self.average.refresh((each.maps, *_given(each.vectors)) for each in self._once())
             yield
 
     def adapt(self) -> None:
         """Let the loss see the residuals of all training rows."""
         model = self.step.model
-        seen = [(answers(model, each.maps, each.vectors, _points(model)), each.target.cpu()) for each in self._once()]
+        seen = [(answers(model, each.maps, each.vectors, point_of(model)), each.target.cpu()) for each in self._once()]
         self.objective.adapt(torch.cat([target - found for found, target in seen]).to(self.fabric.device))
 
     def _once(self) -> Iterator[Batch]:
@@ -123,7 +140,12 @@ class Parts:
 
 
 def prepared(
-    model: nn.Module, train: Rows, settings: Settings, seed: int, images: Images | None = None, ranks: int = 1
+    model: nn.Module,
+    train: Held | Source,
+    settings: Settings,
+    seed: int,
+    images: Images | None = None,
+    ranks: int = 1,
 ) -> Parts:
     """The parts of a run of `model` on the rows `train`. The model is moved to its device.
 
@@ -132,51 +154,69 @@ def prepared(
     fabric = Fabric(**hardware(settings.device, settings.precision, ranks))
     if ranks > 1:
         fabric.launch()
-    images, source = images or Images(), loading.source(train)
-    turn, treatment = _treatment(settings, images, source, seed + CHANCE * fabric.global_rank)
+    source = InMemory(train) if isinstance(train, tuple) else train
+    frame = source.read("maps", 0, 1).shape[2:]
+    chosen = _augment(settings, images or Images(), frame)
     format = memory_format(model, settings.channels_last, fabric.device)
     model.to(device=fabric.device, memory_format=format)  # type: ignore[call-overload]
-    loader = loading.choose(
-        source, settings.batch_size, fabric.device, settings.memory, turn=turn, memory_format=format
-    )
+    loader = _loader(source, settings, chosen, fabric.device, format == torch.channels_last)
     steps = max(2, settings.epochs * loader.steps)
-    kind, given = settings.optimiser["kind"], options(settings.optimiser)
-    groups = optimisers.groups(model, settings.discriminative)
-    stepper = optimisers.build(kind, groups, settings.learning_rate, settings.weight_decay, steps, **given)
-    if ranks > 1 and stepper.single_process:
-        raise ValueError(f"optimiser: {kind} runs in one process only: {stepper.single_process}; choose devices: 1")
-    objective = losses.objective(settings.loss["kind"], model, settings.target_weights, **options(settings.loss))
     faster, note = compiled(model, settings.compile)
     step = Step(
         fabric,
         model,
         fabric.setup_module(faster),
-        objective.to(fabric.device),
-        stepper,
+        losses.objective(settings.loss["kind"], model, settings.target_weights, **options(settings.loss)).to(fabric.device),
+        _stepper(model, settings, steps, ranks),
         settings.accumulate,
         settings.clip,
         settings.l1,
     )
+    chance = torch.Generator().manual_seed(seed + CHANCE * fabric.global_rank)
     return Parts(
         fabric,
         step,
-        treatment,
+        Treatment(chosen.batched, settings.label_noise, chance),
         loader,
         torch.Generator().manual_seed(seed),
         schedules.build(settings.schedule["kind"], settings.learning_rate, steps, **options(settings.schedule)),
         averages.build(settings.average["kind"], model, steps, **options(settings.average)),
-        progressive.stages(frame=source.frame, **settings.progressive) if settings.progressive else (),
+        _stages(settings, min(frame)),
         steps,
-        [note] if note else [],
+        {"compile": note} if note else {},
     )
 
 
-def _treatment(settings: Settings, images: Images, source: Source, seed: int) -> tuple[bool, Treatment]:
-    """Whether the loader turns the images as it picks them, and what is done to them afterwards."""
-    items = list(settings.augment)
-    chosen = augment.build(items, images.channels, images.statistics, images.observation, images.vectors or {})
-    chosen.check(*source.frame)
-    return chosen.turns, Treatment(chosen, settings.label_noise, torch.Generator().manual_seed(seed))
+def _augment(settings: Settings, images: Images, frame: tuple[int, ...]) -> Augment:
+    chosen = augment.build(
+        settings.augment, images.channels, images.statistics, images.observation, images.vectors or {}
+    )
+    chosen.check(*frame)
+    return chosen
+
+
+def _loader(source: Source, settings: Settings, chosen: Augment, device: torch.device, channels_last: bool) -> Loader:
+    """Rows turned as they are picked, where that is asked for, and treated image by image on threads."""
+    memory = settings.memory * 2**20
+    loader = choose(source, settings.batch_size, device, memory, turn=chosen.turns, channels_last=channels_last)
+    return Workers(loader, chosen.per_image, settings.workers) if chosen.per_image else loader
+
+
+def _stepper(model: nn.Module, settings: Settings, steps: int, ranks: int) -> optimisers.Stepper:
+    kind, given = settings.optimiser["kind"], options(settings.optimiser)
+    groups = optimisers.groups(model, settings.discriminative)
+    stepper = optimisers.build(kind, groups, settings.learning_rate, settings.weight_decay, steps, **given)
+    if ranks > 1 and stepper.kind.single_process:
+        raise ValueError(f"optimiser: {kind} runs in one process only: {stepper.kind.single_process}; set devices: 1")
+    return stepper
+
+
+def _stages(settings: Settings, side: int) -> Sequence[Stage]:
+    """Of progressive learning, up to the whole frame."""
+    if settings.progressive is None:
+        return ()
+    given = dict(settings.progressive)
+    return progressive.stages(given.pop("stages"), (given.pop("size"), side), **given)
 
 
 def _given(vectors: Tensor | None) -> tuple[Tensor, ...]:

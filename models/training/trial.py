@@ -5,12 +5,12 @@ from typing import Any
 
 from torch import nn
 
-from models.training.loading import Batch
-from models.training.preparation import Parts, Rows, prepared
+from models.training.loading import Batch, Source
+from models.training.preparation import Held, Parts, prepared
 from models.training.settings import Settings
 
 
-def trial(model: nn.Module, train: Rows, settings: Settings, seed: int, **about: Any) -> Callable[[float], float]:
+def trial(model: nn.Module, train: Held | Source, settings: Settings, seed: int, **about: Any) -> Callable[[float], float]:
     """A function that takes the next step of training `model` at the rate it is given, and returns the loss before it.
 
     Everything is as in a run of these settings but the schedule. A loss that is not finite is returned, not raised.

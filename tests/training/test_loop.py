@@ -298,12 +298,12 @@ def test_a_nan_in_training_names_its_row(part: int) -> None:
 
 def test_weights_that_run_away_are_blamed_on_the_rate_and_no_state_is_given_out_of_them() -> None:
     states: list[State] = []
-    settings = replace(SETTINGS, loss={"kind": "mse"}, optimiser={"kind": "sgd"}, learning_rate=1e12, batch_size=16)
+    settings = replace(SETTINGS, loss={"kind": "mse"}, optimiser={"kind": "sgd"}, learning_rate=1e12)
     watcher = Watch(stepped=lambda step, state: states.append(state()))
     with pytest.raises(NotFinite, match=r"rows finite, so the weights have run away: try a lower train\.fit") as caught:
-        fit(linear(), rows(32), rows(8, seed=1), settings, seed=0, watcher=watcher)
-    assert len(set(caught.value.rows)) == 16
-    assert all(np.isfinite(loss) for state in states for loss in state["record"]["trace"]["losses"])
+        fit(linear(), rows(64), rows(8, seed=1), settings, seed=0, watcher=watcher)
+    assert len(set(caught.value.rows)) == 8
+    assert all(state["record"]["trace"]["losses"].isfinite().all() for state in states)
 
 
 def test_a_nan_that_comes_later_is_an_error_that_names_its_epoch() -> None:
@@ -313,7 +313,7 @@ def test_a_nan_that_comes_later_is_an_error_that_names_its_epoch() -> None:
         if epoch.epoch == 1:
             validation[1][0] = torch.nan
 
-    with pytest.raises(NotFinite, match=r"^epoch 2: the loss on validation is nan"):
+    with pytest.raises(NotFinite, match=r"^epoch 2: the loss on validation is nan; try a lower"):
         fit(linear(), rows(32), validation, SETTINGS, seed=0, watcher=Watch(spoil))
 
 

@@ -31,9 +31,19 @@ class Augment:
     items: tuple[Item, ...]
 
     @property
+    def turns(self) -> bool:
+        """Whether the symmetries of the square are among them: a loader has them for nothing as it picks rows."""
+        return any(item.name == "d4" for item in self.items)
+
+    @property
     def per_image(self) -> bool:
         """Whether any runs image by image on the CPU, where workers beside the training would help."""
         return any(item.per_image for item in self.items)
+
+    @property
+    def batched(self) -> "Augment":
+        """Those that are left when a loader and its workers have done their part."""
+        return Augment(tuple(item for item in self.items if item.name != "d4" and not item.per_image))
 
     def check(self, height: int, width: int) -> None:
         """Raise `ValueError` for frames that an augmentation is not for."""

@@ -19,7 +19,7 @@ class OneCycle(Schedule):
         warmup: float = 0.3,
         div: float = 25.0,
         final_div: float = 1e4,
-        cycle_momentum: bool = False,
+        cycle_momentum: bool = True,
         low: float = 0.85,
         high: float = 0.95,
     ) -> None:
