@@ -17,8 +17,8 @@ def shifted(
 ) -> Float[Tensor, "n c h w"]:
     """Each image moved by so many pixels down and to the right; what enters is the mirror image of what is there.
 
-    White noise stays white and keeps at least 1 - 1/h - 1/w of its variance. Whole pixels are exact, and so is light that the pixels sample well: of a
-    point that is three pixels wide (FWHM), two thousandths of the peak are lost.
+    White noise stays white and keeps at least 1 - 1/h - 1/w of its variance. Whole pixels are exact, and so is light
+    that the pixels sample well: of a point that is three pixels wide (FWHM), two thousandths of the peak are lost.
     """
     return _shifted(_shifted(maps.mT, dx).mT, dy)
 

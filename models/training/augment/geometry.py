@@ -33,7 +33,8 @@ def rotated(maps: Float[Tensor, "n c h w"], degrees: Float[Tensor, " n"]) -> Flo
     """Each image turned counter-clockwise (row 0 on top); the corners are filled by its mirror image.
 
     Interpolated, white noise keeps 0.47 (bilinear) or 0.75 (cubic) of its variance: turned images would be deeper
-    exposures than those that the network is asked about. Sampled three times to the pixel first, it keeps 0.99.
+    exposures than those that the network is asked about. Sampled three times to the pixel first, it keeps 0.99; a lens
+    is within 0.7 % of its peak of what it should be, and its flux within 0.2 %.
     """
     height, width = maps.shape[2:]
     y = torch.arange(height, dtype=torch.float64)[:, None] - (height - 1) / 2

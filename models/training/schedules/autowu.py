@@ -74,7 +74,7 @@ class AutoWU(Schedule):
     def _rate(self, step: int) -> float:
         start = self.warm if self.start is None else self.start
         if step < start:
-            return self._warming(step)
+            return self._warming(float(step))
         begin = start if self.cooldown == "immediate" else max(start, round((1 - FINAL) * self.steps))
         return self.base * falling(max(0, step - begin) / (self.steps - begin))
 
@@ -105,7 +105,7 @@ class AutoWU(Schedule):
         if (step + 1) % self.width or not self.window:
             return False
         mean = sum(self.window) / len(self.window)
-        best = mean < min(self.means, default=math.inf)
+        best = mean < min(self.means, default=math.inf) and not self.lost  # after such a loss the weights may be ruined
         self.places.append(step + 1 - self.width / 2)
         self.means.append(mean)
         self.window.clear()
@@ -123,7 +123,7 @@ class AutoWU(Schedule):
         """Begin the decay with the next step, from the best rate seen."""
         self.start = step + 1
         if not self.means:
-            self.base = self._warming(0)
+            self.base = self._warming(0.0)
             return ""
         few = len(self.means) < FEWEST
         lowest = int(np.argmin(self.means)) if few else past_minimum(np.array(self.places), np.array(self.means))[1]
