@@ -2,7 +2,7 @@
 
 from collections.abc import Generator
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Float, Int
@@ -24,6 +24,7 @@ class Batch:
 Batches = Generator[Batch, None, None]  # to be closed by who does not go to the end
 
 
+@runtime_checkable
 class Loader(Protocol):
     """Anything that gives batches.
 

@@ -1,7 +1,7 @@
 """Where rows are read from."""
 
 import math
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 import torch
@@ -9,6 +9,7 @@ from jaxtyping import Float, Shaped
 from torch import Tensor
 
 
+@runtime_checkable
 class Source(Protocol):
     """The rows of a split, wherever they are. A run of them is read at a time, possibly by another thread."""
 
