@@ -13,7 +13,7 @@ import torch
 
 from models.training.loading.batches import Batch, Batches, Loader
 from models.training.loading.resident import Resident
-from models.training.loading.source import Source, row_bytes, tensor
+from models.training.loading.source import Source, row_bytes, shapes, tensor
 from models.training.loading.streaming import Streaming
 from models.training.loading.workers import Workers
 
@@ -29,7 +29,7 @@ def choose(
     turn: bool = False,
 ) -> Resident | Streaming:
     """The loader for a split: resident if it takes at most `memory` bytes of the device as float32."""
-    if source.rows * row_bytes(source) > memory:
+    if source.rows * row_bytes(shapes(source)) > memory:
         return Streaming(source, batch_size, device, memory, channels_last, turn)
     whole = {name: tensor(source, name, 0, source.rows) for name in source.names}
     return Resident(whole["maps"], whole["target"], whole.get("vectors"), batch_size, device, channels_last, turn)

@@ -53,11 +53,11 @@ class Streaming:
         turn: bool = False,
     ) -> None:
         check(batch_size, source.rows)
-        least = 2 * batch_size * row_bytes(source)
+        self._shapes = shapes(source)
+        least = 2 * batch_size * row_bytes(self._shapes)
         if memory < least:
             raise ValueError(f"memory: {memory} bytes do not hold two batches of {batch_size}; give at least {least}")
         self.source, self.batch_size, self.turn = source, batch_size, turn
-        self._shapes = shapes(source)
         self._batches = min(memory // least, self.steps)  # in a window
         window = self._batches * batch_size
         self._block = max(source.chunk, window // MIXED // source.chunk * source.chunk)

@@ -15,8 +15,8 @@ from torch import Tensor
 from models.training.loading.batches import Batch, Batches, Loader, share
 
 PerImage = Callable[[Shaped[np.ndarray, "h w c"], int], Shaped[np.ndarray, "h w c"]]
-AHEAD = 2  # batches begun while one is trained on
 Images = Shaped[np.ndarray, "n h w c"]
+AHEAD = 2  # batches begun while one is trained on
 
 
 class Workers:
@@ -67,7 +67,7 @@ class Workers:
         self, lanes: list[tuple[ThreadPoolExecutor, PerImage]], batch: Batch, seeds: Int[Tensor, " n"]
     ) -> list[Future[Images]]:
         """Give each worker a part of the batch."""
-        images = np.array_split(batch.maps.permute(0, 2, 3, 1).cpu().numpy(), self.workers)
+        images = np.array_split(batch.maps.permute(0, 2, 3, 1).contiguous().cpu().numpy(), self.workers)
         parts = zip(lanes, images, np.array_split(seeds.numpy(), self.workers), strict=True)
         return [thread.submit(_part, work, part, own) for (thread, work), part, own in parts]
 

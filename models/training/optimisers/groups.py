@@ -1,6 +1,6 @@
 """Which parameters are decayed, and whose learning rate is lower."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from torch import nn
@@ -45,8 +45,11 @@ def _decays(name: str, parameter: nn.Parameter, spared: set[str]) -> bool:
 
 def _spared(model: nn.Module) -> set[str]:
     """What modules ask to have spared, by its whole name."""
-    asking = ((path, getattr(module, "no_weight_decay", set)()) for path, module in model.named_modules())
-    return {f"{path}.{name}".lstrip(".") for path, names in asking for name in names}
+    found: set[str] = set()
+    for path, module in model.named_modules():
+        names: Iterable[str] = getattr(module, "no_weight_decay", set)()
+        found |= {f"{path}.{name}".lstrip(".") for name in names}
+    return found
 
 
 def _depths(model: nn.Module, names: list[str]) -> dict[str, int]:

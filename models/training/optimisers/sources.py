@@ -82,7 +82,7 @@ def _customary(source: str, name: str) -> dict[str, Any]:
 
 
 def load(kind: Kind) -> Make:
-    """The class, or the class with what the library's name for it implies. Raises `ValueError` where that is a decay."""
+    """The class, with what the library's name for it implies. Raises `ValueError` where that is a weight decay."""
     make = SOURCES[kind.source].load(kind.name)
     if getattr(make, "keywords", {}).get("corrected_weight_decay"):
         raise ValueError(f"optimiser: {kind.name} is another but for its weight decay, and that is here alike for all")
@@ -96,7 +96,7 @@ def arguments(make: Make) -> list[str]:
 
 def checked(kind: str, make: Make, options: Mapping[str, Any]) -> dict[str, Any]:
     """The options, with tuples for lists, which is all that YAML has. Raises `ValueError` for one that there is not."""
-    known = [name for name in arguments(make) if name not in NOT_OPTIONS]
+    known = [name for name in arguments(make) if name not in NOT_OPTIONS and not name.endswith("dtype")]
     for option in options:
         if option not in known:
             raise ValueError(f"optimiser.{option}: {kind} has no such option; there are {', '.join(known) or 'none'}")

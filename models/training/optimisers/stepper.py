@@ -1,6 +1,5 @@
 """One way to drive every optimiser."""
 
-import math
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
@@ -46,10 +45,11 @@ class Stepper:
         where it is asked for, and returns the loss without it. It may be called several times.
         """
         self.train()
+        taken: Callable[..., Any] = self.optimiser.step
         if self.kind.closure:
-            loss = self.optimiser.step(lambda: self._evaluated(closure))  # type: ignore[arg-type]  # not a float
+            loss = taken(lambda: self._evaluated(closure))
             self._decay()
-            return loss  # type: ignore[return-value]
+            return loss
         self.optimiser.zero_grad(set_to_none=True)
         create_graph = self._differentiates()
         with _without_warning() if create_graph else nullcontext():
@@ -57,7 +57,7 @@ class Stepper:
         if not self.kind.create_graph:
             self._decay()
         with _numpy_from_torch() if self.kind.numpy_random else nullcontext():
-            self.optimiser.step(lambda: loss)  # type: ignore[arg-type]  # not a float; a few adapt to it
+            taken(lambda: loss)  # a few adapt to it
         if self.kind.create_graph:  # not before: the gradients' graph is of the weights as they were
             self._decay()
             self.optimiser.zero_grad(set_to_none=True)  # a gradient and its graph keep one another in memory
@@ -134,22 +134,3 @@ def _numpy_from_torch() -> Iterator[None]:
         yield
     finally:
         np.random.set_state(before)  # noqa: NPY002
-
-
-def refuse_einsum(parameters: Sequence[Tensor]) -> None:
-    """Raises `ValueError` where a contraction would not fit in memory, because nothing finds an order for it.
-
-    Without opt_einsum torch contracts from left to right, and the first factors of a matrix have nothing in common:
-    their product has the square of the matrix's size.
-    """
-    largest = max(parameters, key=Tensor.numel)
-    if not torch.backends.opt_einsum.is_available() and largest.numel() > 4096:
-        size = " x ".join(map(str, largest.shape))
-        memory = 4 * float(largest.numel()) ** 2 / 2**30
-        raise ValueError(f"optimiser: for weights of {size} it needs opt_einsum, or {memory:,.0f} GiB; install that")
-
-
-def refuse_scales(scales: Sequence[float]) -> None:
-    """Raises `ValueError` where groups are to differ."""
-    if not all(math.isclose(scale, 1.0) for scale in scales):
-        raise ValueError("discriminative: the optimiser takes all parameters as one; 1.0 is one rate for all")

@@ -1,0 +1,123 @@
+"""Loading: from memory against torch's own indexing, turned against albumentations in a DataLoader, and streamed.
+
+    python -m benchmarks.loading
+
+Batches of 128 frames of one channel, in a new order. The pairs take turns; the ratio is that of the medians, with the
+smallest and largest of a turn. Training is of the default `cnn`, in a bare loop. Needs torch's two threads for itself:
+on a machine with other work the threads wait for one another, and the figures of images a second are of that.
+"""
+
+import tempfile
+from collections.abc import Iterable
+from pathlib import Path
+
+import albumentations
+import numpy as np
+import torch
+from torch.nn.functional import huber_loss
+from torch.utils.data import DataLoader, Dataset
+
+import models
+from benchmarks.turns import compare, seconds
+from models.training.loading import Batch, Loader, Resident, Streaming
+from pipeline import store
+from pipeline.rows import Rows
+from pipeline.store import Array, Store
+
+BATCH, TURNS, THREADS = 128, 9, 2
+SIZES = {64: (8192, 50_000, 8), 150: (2048, 12_000, 5)}  # images; bars: turned a second, times albumentations
+
+
+class Files(Dataset):
+    """Images in a .npy file, turned one by one: how a DataLoader is mostly fed."""
+
+    def __init__(self, path: Path) -> None:
+        self.images = np.load(path, mmap_mode="r")
+        self.turn = albumentations.Compose([albumentations.D4(p=1)])
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    def __getitem__(self, row: int) -> torch.Tensor:
+        turned = self.turn(image=self.images[row].transpose(1, 2, 0))["image"]
+        return torch.from_numpy(np.ascontiguousarray(turned.transpose(2, 0, 1)))
+
+
+def through(batches: Iterable[object]) -> None:
+    for _ in batches:
+        pass
+
+
+def epoch(loader: Loader) -> None:
+    through(loader.epoch(torch.Generator().manual_seed(0)))
+
+
+def indexed(maps: torch.Tensor) -> None:
+    """A permutation, and torch's own selection by it."""
+    order = torch.randperm(len(maps), generator=torch.Generator().manual_seed(0))
+    for rows in order.split(BATCH):
+        maps.index_select(0, rows)
+
+
+def images_a_second(what: str, loader: Loader, bar: int) -> None:
+    turns = np.array([loader.steps * BATCH / seconds(lambda: epoch(loader)) for _ in range(TURNS)])
+    told = "met" if np.median(turns) >= bar else "MISSED"
+    print(
+        f"{what:58s} {np.median(turns):9.0f} images/s [{turns.min():.0f}, {turns.max():.0f}]   bar {bar}: {told}",
+        flush=True,
+    )
+
+
+def against_peers(side: int, folder: Path) -> None:
+    count, bar, times = SIZES[side]
+    maps, target = torch.randn(count, 1, side, side), torch.randn(count, 1)
+    plain, turned = (Resident(maps, target, None, BATCH, "cpu", turn=turn) for turn in (False, True))
+    compare(f"{side} px: index_select", lambda: indexed(maps), lambda: epoch(plain), 0.9)
+    images_a_second(f"{side} px: exact D4", turned, bar)
+    np.save(folder / f"{side}.npy", maps.numpy())
+    for workers in (0, THREADS):
+        theirs = DataLoader(Files(folder / f"{side}.npy"), BATCH, shuffle=True, num_workers=workers, drop_last=True)
+        what = f"{side} px: a DataLoader of .npy and albumentations, {workers} workers"
+        compare(what, lambda theirs=theirs: through(theirs), lambda: epoch(turned), times)  # type: ignore[misc]
+
+
+def trained(loader: Loader) -> None:
+    """An epoch of the default cnn, from the same weights each time."""
+    torch.manual_seed(0)
+    model = models.build("cnn", 1, 1).to(memory_format=torch.channels_last).train()
+    optimiser = torch.optim.AdamW(model.parameters(), lr=1e-3)
+    batch: Batch
+    for batch in loader.epoch(torch.Generator().manual_seed(0)):
+        optimiser.zero_grad()
+        huber_loss(model(batch.maps), batch.target).backward()
+        optimiser.step()
+
+
+def from_a_stream(folder: Path) -> None:
+    """With memory for a quarter of the data."""
+    count, side = 4096, 64
+    values = {
+        "maps": np.random.default_rng(0).normal(size=(count, 1, side, side)).astype(np.float32),
+        "target": np.zeros((count, 1), np.float32),
+    }
+    arrays = [Array("maps", "float32", (1, side, side), ("c", "h", "w")), Array("target", "float32", (1,), ("t",))]
+    path = folder / "fit.zarr"
+    store.write(path, count, arrays, lambda start, stop: {name: part[start:stop] for name, part in values.items()})
+    rows = Rows(Store(path), 0, count, vectors=False)
+    memory = sum(part.nbytes for part in values.values()) // 4
+    streamed = Streaming(rows, BATCH, "cpu", memory, turn=True)
+    held = Resident(*(torch.from_numpy(part) for part in values.values()), None, BATCH, "cpu", turn=True)
+    compare("cnn from memory, and streamed in a quarter of it", lambda: trained(held), lambda: trained(streamed), 0.5)
+
+
+def main() -> None:
+    torch.set_num_threads(THREADS)
+    print("peer, ours, times as fast as the peer")
+    with tempfile.TemporaryDirectory() as name:
+        for side in SIZES:
+            against_peers(side, Path(name))
+        from_a_stream(Path(name))
+
+
+if __name__ == "__main__":
+    main()
