@@ -30,7 +30,7 @@ from models.network import Network
 from models.training.device import hardware, peak_memory
 from models.training.loop import fit
 from models.training.record import Record, State
-from pipeline import atomic, fingerprint, fitting, params, ranks
+from pipeline import atomic, fingerprint, fitting, params, ranks, rows
 from pipeline.checkpoint import Checkpoint, saved
 from pipeline.command import run
 from pipeline.errors import InputError
@@ -62,7 +62,7 @@ def train(
     folder, store, found = place(target), Store(source), json.loads(place(rate).read_text())
     vectors = fitting.takes_vectors(options, store)
     sizes = fitting.sizes_of(store, vectors)
-    rows = rows.of_role(store, "train", size, vectors)
+    chosen_rows = rows.of_role(store, "train", size, vectors)
     made_of = {
         "backbone": backbone,
         "options": options,
@@ -77,7 +77,7 @@ def train(
     }
     checkpoint = Checkpoint(folder.with_name(f".{folder.name}.checkpoint"), made_of, watch.checkpoint_minutes)
     resume = checkpoint.resumed()
-    model = fitting.network(backbone, options, rows, sizes, int(seed))
+    model = fitting.network(backbone, options, chosen_rows, sizes, int(seed))
     with (
         slot(chosen.device) as device,
         closing(logger(watch.log, place(clock).with_suffix(""), folder.name)) as log,
@@ -86,7 +86,7 @@ def train(
         began = time.perf_counter()
         record = fit(
             model,
-            rows,
+            chosen_rows,
             fitting.whole(rows.of_role(store, "validation", "all", vectors)),
             fitting.settings_of(chosen, found["learning_rate"], found["edge"], device),
             int(seed),

@@ -176,7 +176,7 @@ def prepared(
     return Parts(
         fabric,
         step,
-        Treatment(chosen.batched, settings.label_noise, chance),
+        Treatment(chosen.without(chosen.turns, settings.workers > 0), settings.label_noise, chance),
         loader,
         torch.Generator().manual_seed(seed),
         schedules.build(settings.schedule["kind"], settings.learning_rate, steps, **options(settings.schedule)),
@@ -196,10 +196,14 @@ def _augment(settings: Settings, images: Images, frame: tuple[int, ...]) -> Augm
 
 
 def _loader(source: Source, settings: Settings, chosen: Augment, device: torch.device, channels_last: bool) -> Loader:
-    """Rows turned as they are picked, where that is asked for, and treated image by image on threads."""
+    """Rows turned as they are picked, where that is asked for, and treated image by image where there are workers."""
     memory = settings.memory * 2**20
     loader = choose(source, settings.batch_size, device, memory, turn=chosen.turns, channels_last=channels_last)
-    return Workers(loader, chosen.per_image, settings.workers) if chosen.per_image else loader
+    if settings.workers == 0 or chosen.per_image is None:
+        return loader
+    if settings.progressive is not None:
+        raise ValueError("workers: with progressive learning, augmentations of albumentations run in the loop; set 0")
+    return Workers(loader, chosen.per_image, settings.workers)
 
 
 def _stepper(model: nn.Module, settings: Settings, steps: int, ranks: int) -> optimisers.Stepper:

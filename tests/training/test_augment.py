@@ -219,8 +219,23 @@ def test_a_borrowed_turn_is_the_lens_turned_with_all_its_channels() -> None:
 
 
 def test_only_the_borrowed_run_image_by_image() -> None:
-    assert not build(ALL[:-2], ["pixels"], STATISTICS, OBSERVATION).per_image
-    assert build(["d4", "VerticalFlip"], ["pixels"]).per_image
+    assert build(ALL[:-2], ["pixels"], STATISTICS, OBSERVATION).per_image is None
+    augment = build(["d4", "VerticalFlip"], ["pixels"])
+    assert augment.turns
+    assert augment.per_image is not None
+    assert [item.name for item in augment.without(turns=True, per_image=False).items] == ["VerticalFlip"]
+    assert [item.name for item in augment.without(turns=False, per_image=True).items] == ["d4"]
+
+
+def test_workers_do_to_an_image_what_its_seed_says() -> None:
+    image = np.arange(24, dtype=np.float32).reshape(4, 3, 2)
+    both = build([{"VerticalFlip": {"p": 1.0}}, {"HorizontalFlip": {"p": 0.5}}], ["pixels"]).per_image
+    assert both is not None
+    made = [both(image, seed) for seed in range(40)]
+    flipped = [np.array_equal(one, image[::-1, ::-1]) for one in made]
+    assert 5 < sum(flipped) < 35
+    assert all(np.array_equal(one, image[::-1]) for one, other in zip(made, flipped, strict=True) if not other)
+    assert all(np.array_equal(both(image, seed), one) for seed, one in enumerate(made))
 
 
 def test_every_transform_that_exists_has_one_verdict() -> None:

@@ -18,6 +18,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from models.training.augment.items import Item, made, parsed, refuse_unknown
+from models.training.augment.per_image import PerImage
 from models.training.augment.promises import refuse_channels, refuse_vectors
 from models.training.augment.symmetries import d4
 
@@ -36,14 +37,15 @@ class Augment:
         return any(item.name == "d4" for item in self.items)
 
     @property
-    def per_image(self) -> bool:
-        """Whether any runs image by image on the CPU, where workers beside the training would help."""
-        return any(item.per_image for item in self.items)
+    def per_image(self) -> PerImage | None:
+        """Those that run image by image on the CPU, for workers beside the training; None: there are none."""
+        hows = tuple(item.how for item in self.items if item.how is not None)
+        return PerImage(hows) if hows else None
 
-    @property
-    def batched(self) -> "Augment":
-        """Those that are left when a loader and its workers have done their part."""
-        return Augment(tuple(item for item in self.items if item.name != "d4" and not item.per_image))
+    def without(self, turns: bool, per_image: bool) -> "Augment":
+        """Those that are left when a loader has turned the images, and workers have done what runs image by image."""
+        left = (item for item in self.items if not (turns and item.name == "d4"))
+        return Augment(tuple(item for item in left if not (per_image and item.how is not None)))
 
     def check(self, height: int, width: int) -> None:
         """Raise `ValueError` for frames that an augmentation is not for."""

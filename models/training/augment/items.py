@@ -26,7 +26,7 @@ class Item:
     changes: str  # d4, rotation, shift, or what of the observation; "" is nothing
     square: bool = False  # whether it needs square frames
     pixels: float = 0.0  # how far it moves an image
-    per_image: bool = False  # whether it runs on the CPU, image by image
+    how: Any = None  # the transform of albumentations, which runs on the CPU, image by image
 
 
 def turn(maps: Tensor, generator: torch.Generator, magnitude: float) -> Tensor:
@@ -90,7 +90,7 @@ def _borrowed(name: str, options: Mapping[str, Any]) -> Item:
         how = per_image.transform(name, options)
     except ValueError as error:
         raise ValueError(f"augment.{name}: {error}") from error
-    return Item(name, partial(per_image.transformed, how=how), *ALLOWED[name], per_image=True)
+    return Item(name, partial(per_image.transformed, how=how), *ALLOWED[name], how=how)
 
 
 def refuse_unknown(names: Sequence[str]) -> None:

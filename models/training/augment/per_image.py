@@ -3,6 +3,7 @@
 import os
 import warnings
 from collections.abc import Mapping
+from dataclasses import dataclass
 from inspect import signature
 from typing import Any
 
@@ -12,6 +13,19 @@ from jaxtyping import Float
 from torch import Tensor
 
 from models.training.augment.verdicts import UNSAFE_OPTIONS
+
+
+@dataclass(frozen=True)
+class PerImage:
+    """Transforms of one image after the other, each seeded anew: what a worker runs."""
+
+    hows: tuple[Any, ...]
+
+    def __call__(self, image: Float[np.ndarray, "h w c"], seed: int) -> Float[np.ndarray, "h w c"]:
+        for place, how in enumerate(self.hows):
+            how.set_random_seed(seed + place)
+            image = how(image=np.ascontiguousarray(image))["image"]
+        return image
 
 
 def transform(name: str, options: Mapping[str, Any]) -> Any:
