@@ -3,8 +3,8 @@
 The rates rise by a constant factor. What is read off is read off a smooth curve: an exponential average, corrected for
 its start, forwards to decide when to stop and both ways to choose, since one way it lags behind what it shows.
 
-The edge is where a rise can be seen, and it is seen only if something is unstable to begin with: on a quadratic without
-any noise, whose steepest direction has long come to rest, at up to four times the stability limit; with noise at it.
+The edge is where the loss rises by a twentieth of its fall, so it is seen late where the fall was to nothing: descent on
+a quadratic without noise, whose steepest direction has come to rest, goes on to four times the stability limit.
 """
 
 import math
@@ -22,6 +22,7 @@ MEMORY = 0.7  # weight of the past in the average, a step
 FALLS = 6.0  # a fall is one of so many standard errors of the average,
 RISES = 4.0  # a rise of so many,
 PART = 0.05  # and of this part of the fall
+ROUND_OFF = 1e-9
 
 
 class Curve(NamedTuple):
@@ -80,17 +81,26 @@ def choose(curve: Curve, rule: str = "fall") -> Choice:
             f"learning_rate: the range test broke after {len(curve.losses)} steps, at {_reached(curve)}; "
             "start lower, or look at the data"
         )
-    smooth, error = smoothed(curve.losses), _error(curve.losses)
+    smooth = smoothed(curve.losses)
     least = int(smooth.argmin())
     fall = smooth[: least + 1].max() - smooth[least]
-    if fall <= FALLS * error:
+    if fall <= max(FALLS * _error(curve.losses), ROUND_OFF * abs(smooth[least])):
         raise ValueError(
             f"learning_rate: the loss never fell in the range test, up to {_reached(curve)}; nothing was learnt: "
             "raise the highest rate or the steps, or give a number"
         )
-    risen = np.flatnonzero(smooth[least:] > smooth[least] + max(RISES * error, PART * fall))
-    edge = least + int(risen[0]) - 1 if len(risen) else len(smooth) - 1
+    edge = _last_calm(curve.losses, smooth, fall)
     return Choice(float(curve.rates[min(RULES[rule](smooth), edge)]), float(curve.rates[edge]), rule)
+
+
+def _last_calm(losses: Vector, smooth: Vector, fall: float) -> int:
+    """The last place whose loss is the lowest but for noise, as it is in the lower half of the fall, and a small part.
+
+    Not the one before the first that is not: on a long plateau noise alone rises so far once in a while.
+    """
+    learnt = losses[smooth < smooth.min() + fall / 2]
+    error = _error(learnt) if len(learnt) > 1 else 0.0
+    return int(np.flatnonzero(smooth <= smooth.min() + max(RISES * error, PART * fall))[-1])
 
 
 def smoothed(losses: Vector) -> Vector:
