@@ -39,13 +39,10 @@ def _tested(backbone: str, options: dict[str, Any], fit: Fit, source: str, folde
     from pipeline import fitting
     from pipeline.store import Store
 
-    store = Store(source)
-    vectors = fitting.takes_vectors(options, store)
-    rows = rows.of_role(store, "train", "all", vectors)
-    model = fitting.network(backbone, options, rows, fitting.sizes_of(store, vectors), SEED)
+    task = fitting.Task(Store(source), backbone, options)
     settings = fitting.settings_of(fit, fit.range_test.highest, None, fit.device)
-    with fitting.explained(store, fit.batch_size):
-        step = trial(model, rows, settings, SEED, images=fitting.images_of(store, vectors))
+    with fitting.explained(task.store, fit.batch_size):
+        step = trial(task.network(SEED), task.rows, settings, SEED, images=task.images)
         curve = range_test.range_test(step, **params.plain(fit.range_test))
         choice = range_test.choose(curve)
     table = pd.DataFrame({"learning_rate": curve.rates, "loss": curve.losses})

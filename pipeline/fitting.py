@@ -2,7 +2,8 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import fields
+from dataclasses import dataclass, fields
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -17,7 +18,7 @@ from models.training.settings import Settings, scaled
 from pipeline import params
 from pipeline.errors import InputError
 from pipeline.params import plain
-from pipeline.rows import Rows
+from pipeline.rows import Rows, of_role
 from pipeline.store import Store
 
 CODE = (
@@ -32,49 +33,57 @@ CODE = (
 LSUV_IMAGES = 64
 
 
-def whole(rows: Rows) -> tuple[Tensor, ...]:
-    """Maps, targets and, where there are any, vectors: all rows at once."""
-    return tuple(torch.from_numpy(rows.read(name, 0, rows.rows)) for name in rows.names)
+@dataclass(frozen=True)
+class Task:
+    """A backbone with its options, and the rows of a prepared store that it is to learn from."""
 
+    store: Store
+    backbone: str
+    options: dict[str, Any]
+    size: str = "all"  # how many of the training rows
 
-def takes_vectors(options: dict[str, Any], store: Store) -> bool:
-    """Whether a network is to see vector features: its options fuse them in, and the store has some."""
-    return options.get("fusion", "none") != "none" and bool(store.attributes["columns"])
+    @property
+    def vectors(self) -> bool:
+        """Whether the network is to see vector features: its options fuse them in, and the store has some."""
+        return self.options.get("fusion", "none") != "none" and bool(self.store.attributes["columns"])
 
+    @cached_property
+    def rows(self) -> Rows:
+        return of_role(self.store, "train", self.size, self.vectors)
 
-def sizes_of(store: Store, vectors: bool) -> dict[str, int]:
-    """The numbers that a network for this store is built for."""
-    said = store.attributes
-    columns = len(said["columns"]) if vectors else 0
-    return {"in_channels": len(said["channels"]), "num_targets": len(said["targets"]), "num_vectors": columns}
+    def validation(self) -> tuple[Tensor, ...]:
+        """Maps, targets and, where there are any, vectors: all rows at once."""
+        rows = of_role(self.store, "validation", "all", self.vectors)
+        return tuple(torch.from_numpy(rows.read(name, 0, rows.rows)) for name in rows.names)
 
+    @property
+    def sizes(self) -> dict[str, int]:
+        """The numbers that a network for this store is built for."""
+        said = self.store.attributes
+        columns = len(said["columns"]) if self.vectors else 0
+        return {"in_channels": len(said["channels"]), "num_targets": len(said["targets"]), "num_vectors": columns}
 
-def network(backbone: str, options: dict[str, Any], rows: Rows, sizes: dict[str, int], seed: int) -> Network:
-    """A fresh network. `lsuv` among the names of `init` scales its layers on the first training rows."""
-    torch.manual_seed(seed)
-    names = options.get("init", "default")
-    names = [names] if isinstance(names, str) else list(names)
-    others = [name for name in names if name != "lsuv"] or ["default"]
-    try:
-        model = models.build(backbone, **sizes, **{**options, "init": others})
-        if "lsuv" in names:
-            stop = min(LSUV_IMAGES, rows.rows)
-            seen = (name for name in rows.names if name != "target")
-            lsuv(model, *(torch.from_numpy(rows.read(name, 0, stop)) for name in seen))
-    except (ValueError, TypeError, ModuleNotFoundError) as error:
-        raise InputError(f"backbones.{backbone}: {error}") from error
-    return model
+    @property
+    def images(self) -> Images:
+        """What augmentations are to know of the rows."""
+        said = self.store.attributes
+        vectors = said["symmetries"] if self.vectors else {}
+        return Images(said["channels"], said["statistics"]["maps"], said["observation"], vectors)
 
-
-def images_of(store: Store, vectors: bool) -> Images:
-    """What augmentations are to know of the rows."""
-    said = store.attributes
-    return Images(
-        channels=said["channels"],
-        statistics=said["statistics"]["maps"],
-        observation=said["observation"],
-        vectors=said["symmetries"] if vectors else {},
-    )
+    def network(self, seed: int) -> Network:
+        """A fresh network. `lsuv` among the names of `init` scales its layers on the first training rows."""
+        torch.manual_seed(seed)
+        names = self.options.get("init", "default")
+        names = [names] if isinstance(names, str) else list(names)
+        others = [name for name in names if name != "lsuv"] or ["default"]
+        try:
+            model = models.build(self.backbone, **self.sizes, **{**self.options, "init": others})
+            if "lsuv" in names:
+                seen = (name for name in self.rows.names if name != "target")
+                lsuv(model, *(torch.from_numpy(self.rows.read(name, 0, LSUV_IMAGES)) for name in seen))
+        except (ValueError, TypeError, ModuleNotFoundError) as error:
+            raise InputError(f"backbones.{self.backbone}: {error}") from error
+        return model
 
 
 def settings_of(fit: params.Fit, rate: float, edge: float | None, device: str) -> Settings:

@@ -30,10 +30,11 @@ from models.network import Network
 from models.training.device import hardware, peak_memory
 from models.training.loop import fit
 from models.training.record import Record, State
-from pipeline import atomic, fingerprint, fitting, params, ranks, rows
+from pipeline import atomic, fingerprint, fitting, params, ranks
 from pipeline.checkpoint import Checkpoint, saved
 from pipeline.command import run
 from pipeline.errors import InputError
+from pipeline.logs import logger
 from pipeline.params import plain
 from pipeline.places import Place, place
 from pipeline.progress import Progress
@@ -59,48 +60,44 @@ def train(
     if chosen.devices > 1 and world.size == 1:
         ranks.launch(chosen.devices, sys.argv[1:])
         return
-    folder, store, found = place(target), Store(source), json.loads(place(rate).read_text())
-    vectors = fitting.takes_vectors(options, store)
-    sizes = fitting.sizes_of(store, vectors)
-    chosen_rows = rows.of_role(store, "train", size, vectors)
-    made_of = {
-        "backbone": backbone,
-        "options": options,
-        "fit": plain(chosen),
-        "rate": found,
-        "hardware": _hardware(chosen, world.size),
-        "versions": {"python": platform.python_version(), **{name: version(name) for name in VERSIONS}},
-        "size": size,
-        "seed": int(seed),
-        "data": store.attributes["shards"],
-        "code": fingerprint.code("pipeline/train.py", *fitting.CODE, f"models/{backbone}.py"),
-    }
+    folder, found = place(target), json.loads(place(rate).read_text())
+    task = fitting.Task(Store(source), backbone, options, size)
+    made_of = _made_of(task, chosen, found, int(seed), world.size)
     checkpoint = Checkpoint(folder.with_name(f".{folder.name}.checkpoint"), made_of, watch.checkpoint_minutes)
     resume = checkpoint.resumed()
-    model = fitting.network(backbone, options, chosen_rows, sizes, int(seed))
+    model = task.network(int(seed))
     with (
         slot(chosen.device) as device,
         closing(logger(watch.log, place(clock).with_suffix(""), folder.name)) as log,
-        fitting.explained(store, chosen.batch_size),
+        fitting.explained(task.store, chosen.batch_size),
     ):
+        settings = fitting.settings_of(chosen, found["learning_rate"], found["edge"], device)
+        progress = Progress(folder.name, chosen.epochs, checkpoint, log)
+        about = {"images": task.images, "ranks": world.size}
         began = time.perf_counter()
-        record = fit(
-            model,
-            chosen_rows,
-            fitting.whole(rows.of_role(store, "validation", "all", vectors)),
-            fitting.settings_of(chosen, found["learning_rate"], found["edge"], device),
-            int(seed),
-            resume,
-            Progress(folder.name, chosen.epochs, checkpoint, log),
-            images=fitting.images_of(store, vectors),
-            ranks=world.size,
-        )
+        record = fit(model, task.rows, task.validation(), settings, int(seed), resume, progress, **about)
         seconds = time.perf_counter() - began
     if world.rank == 0:
-        _write(folder, {"backbone": backbone, "options": options, **sizes}, model, record, made_of)
+        _write(folder, {"backbone": backbone, "options": options, **task.sizes}, model, record, made_of)
         steps = len(record.trace.rates) - _steps(resume)
         atomic.write(clock, json.dumps(_cost(seconds, steps * chosen.batch_size, device), indent=1))
         checkpoint.remove()
+
+
+def _made_of(task: fitting.Task, chosen: params.Fit, found: dict[str, Any], seed: int, size: int) -> dict[str, Any]:
+    """All that decides the weights, as far as it can be told: what a checkpoint must share to be gone on from."""
+    return {
+        "backbone": task.backbone,
+        "options": task.options,
+        "fit": plain(chosen),
+        "rate": found,
+        "hardware": _hardware(chosen, size),
+        "versions": {"python": platform.python_version(), **{name: version(name) for name in VERSIONS}},
+        "size": task.size,
+        "seed": seed,
+        "data": task.store.attributes["shards"],
+        "code": fingerprint.code("pipeline/train.py", *fitting.CODE, f"models/{task.backbone}.py"),
+    }
 
 
 def _hardware(chosen: params.Fit, size: int) -> dict[str, Any]:

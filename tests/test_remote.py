@@ -18,8 +18,8 @@ from pipeline import store, tables
 from pipeline.audit import audit
 from pipeline.baselines import baselines
 from pipeline.engineer import engineer
-from pipeline.find_lr import find_lr
 from pipeline.errors import InputError
+from pipeline.find_lr import find_lr
 from pipeline.ingest import ingest
 from pipeline.normalise import normalise
 from pipeline.places import place

@@ -166,7 +166,9 @@ def prepared(
         fabric,
         model,
         fabric.setup_module(faster),
-        losses.objective(settings.loss["kind"], model, settings.target_weights, **options(settings.loss)).to(fabric.device),
+        losses.objective(settings.loss["kind"], model, settings.target_weights, **options(settings.loss)).to(
+            fabric.device
+        ),
         _stepper(model, settings, steps, ranks),
         settings.accumulate,
         settings.clip,

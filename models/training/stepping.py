@@ -83,7 +83,9 @@ class Step:
         norms: list[Tensor] = []
 
         def closure(create_graph: bool) -> Tensor:
-            total = sum((self._backward(part, len(batch.rows), last, create_graph) for part, last in parts), torch.zeros(()))
+            total = sum(
+                (self._backward(part, len(batch.rows), last, create_graph) for part, last in parts), torch.zeros(())
+            )
             norms.append(self._norm())
             return total
 

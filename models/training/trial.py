@@ -10,7 +10,9 @@ from models.training.preparation import Held, Parts, prepared
 from models.training.settings import Settings
 
 
-def trial(model: nn.Module, train: Held | Source, settings: Settings, seed: int, **about: Any) -> Callable[[float], float]:
+def trial(
+    model: nn.Module, train: Held | Source, settings: Settings, seed: int, **about: Any
+) -> Callable[[float], float]:
     """A function that takes the next step of training `model` at the rate it is given, and returns the loss before it.
 
     Everything is as in a run of these settings but the schedule. A loss that is not finite is returned, not raised.

@@ -9,7 +9,9 @@ from torch import Tensor, nn
 import models
 from models.training.settings import Settings
 
-SETTINGS = Settings(epochs=6, batch_size=16, learning_rate=1e-2, patience=100, augment=[], device="cpu", precision="32-true")
+SETTINGS = Settings(
+    epochs=6, batch_size=16, learning_rate=1e-2, patience=100, augment=[], device="cpu", precision="32-true"
+)
 
 
 def lenses(count: int, seed: int, size: int = 12) -> tuple[Tensor, Tensor]:

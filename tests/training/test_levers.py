@@ -1,18 +1,12 @@
 """Every optimiser, loss and schedule that has a name trains the default network; each lever does what it says."""
 
-from dataclasses import replace
-from typing import Any
-
 import numpy as np
 import pytest
-import torch
-from torch import Tensor, nn
+from torch import nn
 
-from models.training import losses, optimisers, schedules
+from models.training import losses, schedules
 from models.training.loop import fit
 from models.training.predict import predict
-from models.training.record import Epoch
-from models.training.settings import Settings, scaled
 from tests.training.miniature import cnn, lenses, settings
 
 TRAIN, VALIDATION = lenses(128, seed=0), lenses(64, seed=1)

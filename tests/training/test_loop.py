@@ -108,7 +108,9 @@ def test_ends_with_the_weights_of_its_best_epoch() -> None:
     train, validation = rows(16), rows(16, seed=1)  # noise: whoever learns it does worse on other noise
     model, states = cnn(), []
     settings = replace(SETTINGS, epochs=12, learning_rate=0.05)
-    history = epochs(model, train, validation, settings, seed=0, watcher=Watch(lambda epoch, state: states.append(state["model"])))
+    history = epochs(
+        model, train, validation, settings, seed=0, watcher=Watch(lambda epoch, state: states.append(state["model"]))
+    )
     losses = [epoch.validation_loss for epoch in history]
     best = int(np.argmin(losses))
     assert 0 < best < 11
@@ -201,7 +203,9 @@ def test_a_better_epoch_gives_new_patience() -> None:
 def one_cycle(steps: int, settings: Settings) -> list[float]:
     """Torch's learning rate at every step, and after the last."""
     optimiser = SGD([nn.Parameter(torch.zeros(1))], lr=1.0)
-    schedule = OneCycleLR(optimiser, settings.learning_rate, total_steps=steps, pct_start=settings.schedule.get("warmup", 0.3))
+    schedule = OneCycleLR(
+        optimiser, settings.learning_rate, total_steps=steps, pct_start=settings.schedule.get("warmup", 0.3)
+    )
     rates = [schedule.get_last_lr()[0]]
     for _ in range(steps):
         optimiser.step()
@@ -223,7 +227,13 @@ def test_the_learning_rate_is_one_cycle_of_torch(count: int, batch_size: int) ->
 def test_a_warmup_of_exactly_one_step_is_possible(count: int, warmup: float) -> None:
     """Torch's one-cycle schedule divides by the steps of the warm-up less one."""
     model = linear()
-    fit(model, rows(count), rows(8, seed=1), replace(SETTINGS, epochs=1, schedule={"kind": "one_cycle", "warmup": warmup}), seed=0)
+    fit(
+        model,
+        rows(count),
+        rows(8, seed=1),
+        replace(SETTINGS, epochs=1, schedule={"kind": "one_cycle", "warmup": warmup}),
+        seed=0,
+    )
     assert not equal(model.state_dict(), linear().state_dict())
 
 
