@@ -98,7 +98,8 @@ def test_goes_on_from_a_file_as_if_it_had_not_stopped(kind: str) -> None:
         model = cnn()
         torch.manual_seed(seed)
         np.random.seed(seed)  # noqa: NPY002  # which a library draws from
-        return model, stepper(model, kind, weight_decay=1e-2)
+        options = {"balance_prob": 0.5} if kind == "kron" else {}  # what it draws by numpy, and seldom
+        return model, stepper(model, kind, weight_decay=1e-2, **options)
 
     def go(model: nn.Module, driven: Stepper, steps: int) -> None:
         for _ in range(steps):
@@ -219,6 +220,46 @@ def test_adamw_is_torch_s_to_the_bit_under_a_cycle_of_rates_and_momenta() -> Non
         cycle.step()
     assert equal(ours, theirs)
     assert not equal(ours, cnn())
+
+
+def moved_by(kind: str, **options: Any) -> dict[str, tuple[Tensor, Tensor]]:
+    """Every parameter before a first step at the rate 0.01, and how far it went."""
+    model = cnn(norm="group")
+    before = deepcopy(dict(model.named_parameters()))
+    build(kind, groups(model), 0.01, 0.0, 10, **options).step(evaluates(model))
+    return {name: (before[name].detach(), (p - before[name]).detach()) for name, p in model.named_parameters()}
+
+
+def test_lamb_moves_a_matrix_by_its_own_length_and_vectors_as_adam() -> None:
+    """You et al. 2020, algorithm 2, with or without decay; Adam's first step is the sign."""
+    for before, step in moved_by("lamb", eps=1e-12).values():
+        if before.ndim > 1:
+            torch.testing.assert_close(step.norm(), 0.01 * before.norm(), rtol=1e-3, atol=0)
+        else:
+            torch.testing.assert_close(step.abs(), torch.full_like(step, 0.01), rtol=1e-3, atol=0)
+
+
+def test_muon_makes_kernels_orthogonal_and_moves_vectors_as_adamw() -> None:
+    """Jordan et al. 2024: all singular values of a step are alike; as long as AdamW's (Liu et al. 2025)."""
+    steps = moved_by("muon")
+    for name in ("trunk.stages.0.1.0.weight", "trunk.stages.1.1.0.weight"):
+        flat = steps[name][1].flatten(1)
+        alike = torch.linalg.svdvals(flat) / (0.01 * 0.2 * max(flat.shape) ** 0.5)
+        assert 0.6 < alike.min() <= alike.max() < 1.3  # as near as five iterations come
+    for before, step in steps.values():
+        if before.ndim == 1:
+            torch.testing.assert_close(step.abs(), torch.full_like(step, 0.01), rtol=1e-2, atol=0)
+
+
+def test_ranger21_leaves_the_schedule_to_us() -> None:
+    ends = []
+    for steps in (5, 5000):  # of which it would warm up over a fifth
+        model = cnn()
+        driven = build("ranger21", groups(model), 0.01, 0.0, steps)
+        for _ in range(3):
+            driven.step(evaluates(model))
+        ends.append(model)
+    assert equal(*ends)
 
 
 def test_second_derivatives_are_taken_when_they_are_looked_at() -> None:

@@ -54,7 +54,7 @@ KINDS = {
     "ranger21": Kind("po", "ranger21", {"disable_lr_scheduler": True}, steps="num_iterations"),
     "shampoo": Kind("po", "shampoo"),
     "soap": Kind("po", "soap"),
-    # timm's two keep random numbers, and one of them the Hessian, outside their state
+    # of timm's two, one compiles itself and the other keeps its Hessian and its chance outside its state
     "kron": Kind("po", "kron", numpy_random=True, einsum=True, single_process=CHANCE),
     "adahessian": Kind("po", "adahessian", create_graph=True, single_process=GRAPH),
     "sophia": Kind("po", "sophiah", create_graph=True, single_process=GRAPH),
@@ -93,7 +93,6 @@ REFUSED = {
     "po:swats": LAYOUT,
     "po:lorarite": FLAT,
     "po:spectralsphere": FLAT,
-    "*lookahead*": "it wraps another optimiser; choose ranger, which looks ahead",
 }
 
 
