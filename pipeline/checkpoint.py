@@ -15,7 +15,7 @@ from pipeline.places import Place
 
 
 class Checkpoint:
-    """A file beside the run's folder. It is written at most every so many minutes: what it holds takes time to gather."""
+    """A file beside the run's folder, written at most every so many minutes: what it holds takes time to gather."""
 
     def __init__(self, file: Place, made_of: Mapping[str, Any], minutes: float) -> None:
         self.file, self.seconds = file, 60 * minutes

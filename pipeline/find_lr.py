@@ -2,8 +2,8 @@
 
     python -m pipeline.find_lr cnn data/prepared/raw/fit.zarr data/find_lr/raw-cnn
 
-Writes `rate.json`. Where train.fit.learning_rate is a number, that is the rate; where it is `auto`, the range test finds
-one on the training rows, with the first seed there is, and `curve.csv` and `curve.png` show how.
+Writes `rate.json`. Where train.fit.learning_rate is a number, that is the rate; where it is `auto`, the range test
+finds one on the training rows, and `curve.csv` and `curve.png` show how.
 """
 
 import json

@@ -77,7 +77,7 @@ class Task:
         names = [names] if isinstance(names, str) else list(names)
         others = [name for name in names if name != "lsuv"] or ["default"]
         try:
-            model = models.build(self.backbone, **self.sizes, **{**self.options, "init": others})
+            model = models.build(self.backbone, **{**self.sizes, **self.options, "init": others})
             if "lsuv" in names:
                 seen = (name for name in self.rows.names if name != "target")
                 lsuv(model, *(torch.from_numpy(self.rows.read(name, 0, LSUV_IMAGES)) for name in seen))
@@ -90,7 +90,7 @@ def settings_of(fit: params.Fit, rate: float, edge: float | None, device: str) -
     """Settings at a learning rate, on a device. `edge`, of the range test, is how far the warm-up of AutoWU goes."""
     given = plain(fit)
     chosen = {field.name: given[field.name] for field in fields(Settings)}
-    scaled_rate = scaled(rate, fit.batch_size, **given["scaling"])
+    scaled_rate = scaled(rate, fit.batch_size, fit.scaling.rule, fit.scaling.batch_size)
     schedule = given["schedule"]
     if edge is not None and fit.schedule.kind == "autowu":
         schedule = {"maximum": edge, **schedule}

@@ -41,6 +41,7 @@ from pipeline.progress import Progress
 from pipeline.slot import slot
 from pipeline.store import Store
 
+COLUMNS = {"rates": "learning_rate", "losses": "loss", "norms": "gradient_norm"}
 VERSIONS = ("torch", "timm", "lightning-fabric", "pytorch_optimizer", "albumentations")
 
 
@@ -54,7 +55,10 @@ def train(
     clock: str,
     overrides: Iterable[str] = (),
 ) -> None:
-    """Fit `backbone` on the store `source` at the rate of `find_lr`; the run to the folder `target`, its cost to `clock`."""
+    """Fit `backbone` on the store `source` at the rate that `find_lr` wrote.
+
+    The run goes to the folder `target`, and what it cost to `clock`.
+    """
     chosen, watch, options = params.read(overrides, "train.fit", "train.watch", f"backbones.{backbone}")
     world = ranks.world()
     if chosen.devices > 1 and world.size == 1:
@@ -68,7 +72,7 @@ def train(
     model = task.network(int(seed))
     with (
         slot(chosen.device) as device,
-        closing(logger(watch.log, place(clock).with_suffix(""), folder.name)) as log,
+        closing(logger(watch.log if world.rank == 0 else "none", place(clock).with_suffix(""))) as log,
         fitting.explained(task.store, chosen.batch_size),
     ):
         settings = fitting.settings_of(chosen, found["learning_rate"], found["edge"], device)
@@ -105,7 +109,7 @@ def _hardware(chosen: params.Fit, size: int) -> dict[str, Any]:
     try:
         return hardware(chosen.device, chosen.precision, size)
     except ValueError as error:
-        raise InputError(f"train.fit.device: {error}") from error
+        raise InputError(f"train.fit.{error}") from error
 
 
 def _steps(state: State | None) -> int:
@@ -123,7 +127,8 @@ def _cost(seconds: float, images: int, device: str) -> dict[str, float]:
 
 
 def _write(folder: Place, built: dict[str, Any], model: Network, record: Record, made_of: dict[str, Any]) -> None:
-    epochs, steps = pd.DataFrame([asdict(epoch) for epoch in record.epochs]), pd.DataFrame(vars(record.trace))
+    epochs = pd.DataFrame([asdict(epoch) for epoch in record.epochs])
+    steps = pd.DataFrame(vars(record.trace)).rename(columns=COLUMNS)
     atomic.write(folder / "history.csv", epochs.to_csv(index=False))
     atomic.write(folder / "steps.csv", steps.to_csv(index_label="step"))
     atomic.write(folder / "record.json", json.dumps(record.said, indent=1))

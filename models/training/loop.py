@@ -78,7 +78,7 @@ class Run:
         while len(self.record.epochs) < self.settings.epochs and self.record.waited < self.settings.patience:
             self._epoch(watcher)
         self.model.load_state_dict(self.best)
-        self.record.said = {**self.parts.schedule.record(), **self.parts.notes}
+        self.record.said = self.parts.said
         return self.record
 
     def _epoch(self, watcher: Watcher) -> None:
@@ -141,13 +141,17 @@ class Run:
             self.best = copied(self.model) if best else self.best
         parts.schedule.validated(loss)
         taught = torch.tensor([sum(steps), sum(trace.norms[-self.done :])], dtype=torch.float64) / self.done
-        train_loss, norm = parts.fabric.all_reduce(taught, reduce_op="mean").tolist()
+        mean = parts.fabric.all_reduce(taught, reduce_op="mean")
+        assert isinstance(mean, Tensor)
+        train_loss, norm = mean.tolist()
         return Epoch(len(self.record.epochs), train_loss, loss, trace.rates[-1], norm, best)
 
     @torch.no_grad()
     def _validated(self) -> float:
-        maps, target, vectors = (*self.validation, None)[:3]
-        outputs = answers(self.model, maps, vectors)  # ends in evaluation mode, where a head's loss is a proper score
+        maps, target, *vectors = self.validation
+        outputs = answers(
+            self.model, maps, vectors[0] if vectors else None
+        )  # ends in evaluation mode, where a head's loss is a proper score
         device = self.parts.fabric.device
         loss = float(self.parts.objective(outputs.to(device), target.to(device)))
         if not math.isfinite(loss):

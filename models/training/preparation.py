@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from models.training import augment, averages, losses, optimisers, progressive, schedules
 from models.training.augment import Augment
 from models.training.averages import Average
-from models.training.device import compiled, hardware, memory_format
+from models.training.device import Compiled, hardware, memory_format
 from models.training.loading import Batch, Loader, Source, Workers, choose
 from models.training.predict import answers, point_of
 from models.training.progressive import Stage
@@ -28,8 +28,8 @@ CHANCE = 1_000_003  # between the seeds of two ranks' chance: no run has so many
 
 @dataclass(frozen=True)
 class Images:
-    """What augmentations must know of the maps: their channels, the statistics they were normalised by, the observation,
-    and under which symmetries each vector feature keeps its value."""
+    """What augmentations must know of the maps: their channels, the statistics they were normalised by, what they were
+    observed with, and under which symmetries each vector feature keeps its value."""
 
     channels: Sequence[str] = ()
     statistics: Mapping[str, Any] | None = None
@@ -64,7 +64,6 @@ class Parts:
     average: Average
     stages: Sequence[Stage]
     steps: int  # of the whole run
-    notes: dict[str, str]  # what was asked for and could not be done
 
     @property
     def rank(self) -> int:
@@ -81,6 +80,12 @@ class Parts:
     @property
     def objective(self) -> losses.Objective:
         return self.step.objective
+
+    @property
+    def said(self) -> dict[str, Any]:
+        """What the run decided by itself: the schedule, and whether to go without a compiler."""
+        faster = self.step.compiled
+        return {**self.schedule.record(), **({"not_compiled": faster.reason} if faster and faster.reason else {})}
 
     def train(self) -> None:
         """Ready for steps."""
@@ -125,8 +130,13 @@ class Parts:
             "schedule": self.schedule.state_dict(),
             "average": deepcopy(self.average.state_dict()),
             "objective": {name: value.cpu() for name, value in self.objective.state_dict().items()},
-            "chance": [self.fabric.all_gather(each).reshape(self.ranks, -1).cpu() for each in own],
+            "chance": [self._of_all_ranks(each) for each in own],
         }
+
+    def _of_all_ranks(self, own: Tensor) -> Tensor:
+        gathered = self.fabric.all_gather(own)
+        assert isinstance(gathered, Tensor)
+        return gathered.reshape(self.ranks, -1).cpu()
 
     def restore(self, state: State) -> None:
         for name in ("schedule", "average", "objective"):
@@ -157,22 +167,22 @@ def prepared(
     source = InMemory(train) if isinstance(train, tuple) else train
     frame = source.read("maps", 0, 1).shape[2:]
     chosen = _augment(settings, images or Images(), frame)
-    format = memory_format(model, settings.channels_last, fabric.device)
+    format = memory_format(settings.channels_last)
     model.to(device=fabric.device, memory_format=format)  # type: ignore[call-overload]
     loader = _loader(source, settings, chosen, fabric.device, format == torch.channels_last)
     steps = max(2, settings.epochs * loader.steps)
-    faster, note = compiled(model, settings.compile)
+    faster = None if settings.compile == "none" else Compiled(model, settings.compile)
+    objective = losses.objective(settings.loss["kind"], model, settings.target_weights, **options(settings.loss))
     step = Step(
         fabric,
         model,
-        fabric.setup_module(faster),
-        losses.objective(settings.loss["kind"], model, settings.target_weights, **options(settings.loss)).to(
-            fabric.device
-        ),
+        fabric.setup_module(faster or model),
+        objective.to(fabric.device),
         _stepper(model, settings, steps, ranks),
         settings.accumulate,
         settings.clip,
         settings.l1,
+        faster,
     )
     chance = torch.Generator().manual_seed(seed + CHANCE * fabric.global_rank)
     return Parts(
@@ -185,7 +195,6 @@ def prepared(
         averages.build(settings.average["kind"], model, steps, **options(settings.average)),
         _stages(settings, min(frame)),
         steps,
-        {"compile": note} if note else {},
     )
 
 

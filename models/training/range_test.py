@@ -3,8 +3,8 @@
 The rates rise by a constant factor. What is read off is read off a smooth curve: an exponential average, corrected for
 its start, forwards to decide when to stop and both ways to choose, since one way it lags behind what it shows.
 
-The edge is where the loss rises by a twentieth of its fall, so it is seen late where the fall was to nothing: descent on
-a quadratic without noise, whose steepest direction has come to rest, goes on to four times the stability limit.
+The edge is where the loss rises by a twentieth of its fall, so it is seen late where the fall was to nothing: descent
+on a quadratic without noise, whose steepest direction has come to rest, goes on to four times the stability limit.
 """
 
 import math

@@ -12,6 +12,7 @@ from lightning_fabric import Fabric
 from torch import Tensor, nn
 
 from models.training.augment import Augment
+from models.training.device import Compiled
 from models.training.loading import Batch
 from models.training.losses import Objective
 from models.training.mixup import mixup
@@ -77,20 +78,32 @@ class Step:
     accumulate: int
     clip: float | None
     penalty: float  # of L1
+    compiled: Compiled | None = None
+    steps: int = 0  # that went through
 
     def __call__(self, batch: Batch) -> Taken:
         parts = _micro(batch, self.accumulate)
         norms: list[Tensor] = []
 
         def closure(create_graph: bool) -> Tensor:
-            total = sum(
-                (self._backward(part, len(batch.rows), last, create_graph) for part, last in parts), torch.zeros(())
-            )
+            losses = self._gradient(parts, len(batch.rows), create_graph)
             norms.append(self._norm())
-            return total
+            return torch.stack(losses).sum()
 
         loss = self.stepper.step(closure)
         return Taken(loss, norms[0], batch)
+
+    def _gradient(self, parts: Sequence[tuple[Batch, bool]], of: int, create_graph: bool) -> list[Tensor]:
+        """The parts' losses, and their gradients added up. What cannot be compiled shows here, at the first step."""
+        try:
+            losses = [self._backward(part, of, last, create_graph) for part, last in parts]
+        except RuntimeError as error:
+            if self.steps or self.compiled is None or not self.compiled.gives_up(error):
+                raise
+            self.model.zero_grad(set_to_none=True)
+            losses = [self._backward(part, of, last, create_graph) for part, last in parts]
+        self.steps += 1
+        return losses
 
     def _backward(self, part: Batch, of: int, last: bool, create_graph: bool) -> Tensor:
         """Add a micro-batch's part of the gradient; ranks exchange theirs after the last."""
