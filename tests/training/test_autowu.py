@@ -265,7 +265,7 @@ def test_a_state_does_not_change_after_it_was_taken() -> None:
     assert state == autowu(300).state_dict()
 
 
-def test_it_is_called_by_step_and_only_while_it_watches() -> None:
+def test_after_its_watch_it_hears_nothing() -> None:
     schedule = autowu(300)
     warm_up(schedule, vee(-1.0), 0.05, seed=0)
     before = schedule.state_dict()
