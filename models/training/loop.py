@@ -59,7 +59,7 @@ def fit(
     run = Run(model, prepared(model, train, settings, seed, **about), validation, settings)
     if resume:
         run.restore(resume)
-    return run.through(watcher or Unwatched())
+    return run.through(Unwatched() if watcher is None else watcher)
 
 
 class Run:
@@ -134,24 +134,22 @@ class Run:
 
     def _ended(self) -> Epoch:
         trace, parts = self.record.trace, self.parts
-        steps = trace.losses[-self.done :]
         with parts.judged():
             loss = parts.fabric.broadcast(self._validated() if parts.rank == 0 else 0.0)
             best = loss < min((e.validation_loss for e in self.record.epochs), default=math.inf)
             self.best = copied(self.model) if best else self.best
         parts.schedule.validated(loss)
-        taught = torch.tensor([sum(steps), sum(trace.norms[-self.done :])], dtype=torch.float64) / self.done
-        mean = parts.fabric.all_reduce(taught, reduce_op="mean")
-        assert isinstance(mean, Tensor)
-        train_loss, norm = mean.tolist()
-        return Epoch(len(self.record.epochs), train_loss, loss, trace.rates[-1], norm, best)
+        means = torch.tensor([_mean(trace.losses[-self.done :]), _mean(trace.norms[-self.done :])], dtype=torch.float64)
+        of_all = parts.fabric.all_reduce(means, reduce_op="mean")
+        assert isinstance(of_all, Tensor)
+        taught, norm = of_all.tolist()
+        return Epoch(len(self.record.epochs), taught, loss, trace.rates[-1], norm, best)
 
     @torch.no_grad()
     def _validated(self) -> float:
+        """The loss of all validation rows, in evaluation mode: there a head's own is a proper score."""
         maps, target, *vectors = self.validation
-        outputs = answers(
-            self.model, maps, vectors[0] if vectors else None
-        )  # ends in evaluation mode, where a head's loss is a proper score
+        outputs = answers(self.model, maps, vectors[0] if vectors else None)
         device = self.parts.fabric.device
         loss = float(self.parts.objective(outputs.to(device), target.to(device)))
         if not math.isfinite(loss):
@@ -183,3 +181,9 @@ class Run:
 def copied(model: nn.Module) -> dict[str, Tensor]:
     """The weights, where no step changes them."""
     return {name: tensor.detach().cpu().clone() for name, tensor in model.state_dict().items()}
+
+
+def _mean(values: list[float]) -> float:
+    """Of those that are finite: a schedule that watches may have let others pass."""
+    finite = [value for value in values if math.isfinite(value)]
+    return sum(finite) / len(finite) if finite else math.nan

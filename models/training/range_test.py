@@ -4,7 +4,7 @@ The rates rise by a constant factor. What is read off is read off a smooth curve
 its start, forwards to decide when to stop and both ways to choose, since one way it lags behind what it shows.
 
 The edge is where the loss rises by a twentieth of its fall, so it is seen late where the fall was to nothing: descent
-on a quadratic without noise, whose steepest direction has come to rest, goes on to four times the stability limit.
+on a quadratic without noise, whose steepest direction has come to rest, goes on to several times its stability limit.
 """
 
 import math
@@ -18,7 +18,7 @@ from models.blocks.options import one_of
 
 Vector = Float[np.ndarray, " n"]
 
-MEMORY = 0.7  # weight of the past in the average, a step
+AVERAGED = 0.033  # of the curve, the length of the average: more steps mean less noise, not finer detail
 FALLS = 6.0  # a fall is one of so many standard errors of the average,
 RISES = 4.0  # a rise of so many,
 PART = 0.05  # and of this part of the fall
@@ -62,7 +62,7 @@ def range_test(
         if not math.isfinite(loss):
             break
         losses.append(loss)
-        smooth = _forwards(np.array(losses))
+        smooth = _forwards(np.array(losses), _memory(steps))
         least = smooth.min()
         if smooth[-1] - least > (diverged - 1) * max(abs(least), smooth[0] - least):
             break
@@ -70,7 +70,7 @@ def range_test(
 
 
 def choose(curve: Curve, rule: str = "fall") -> Choice:
-    """A rate by a rule of `RULES`, never above the edge. Raises `ValueError` for a curve that never falls.
+    """A rate by a rule of `RULES`, before the minimum. Raises `ValueError` for a curve that never falls.
 
     `fall`, where half of the smooth loss's fall is done, is the default: as the steepest point it is where learning is
     fastest, but it asks for a level, not for a slope, and noise moves it least (tests/training/test_range_test.py).
@@ -84,13 +84,13 @@ def choose(curve: Curve, rule: str = "fall") -> Choice:
     smooth = smoothed(curve.losses)
     least = int(smooth.argmin())
     fall = smooth[: least + 1].max() - smooth[least]
-    if fall <= max(FALLS * _error(curve.losses), ROUND_OFF * abs(smooth[least])):
+    if fall <= max(FALLS * _error(curve.losses, len(curve.losses)), ROUND_OFF * abs(smooth[least])):
         raise ValueError(
             f"learning_rate: the loss never fell in the range test, up to {_reached(curve)}; nothing was learnt: "
             "raise the highest rate or the steps, or give a number"
         )
     edge = _last_calm(curve.losses, smooth, fall)
-    return Choice(float(curve.rates[min(RULES[rule](smooth), edge)]), float(curve.rates[edge]), rule)
+    return Choice(float(curve.rates[RULES[rule](smooth)]), float(curve.rates[edge]), rule)
 
 
 def _last_calm(losses: Vector, smooth: Vector, fall: float) -> int:
@@ -99,7 +99,7 @@ def _last_calm(losses: Vector, smooth: Vector, fall: float) -> int:
     Not the one before the first that is not: on a long plateau noise alone rises so far once in a while.
     """
     learnt = losses[smooth < smooth.min() + fall / 2]
-    error = _error(learnt) if len(learnt) > 1 else 0.0
+    error = _error(learnt, len(losses)) if len(learnt) > 1 else 0.0
     return int(np.flatnonzero(smooth <= smooth.min() + max(RISES * error, PART * fall))[-1])
 
 
@@ -108,18 +108,24 @@ def smoothed(losses: Vector) -> Vector:
 
     Losses far above the first are cut: looking back, an explosion would be seen long before it came.
     """
-    top = max(losses[0], _forwards(losses).min()) + RISES * _scatter(losses)
-    return _average(losses.clip(max=top), np.ones((len(losses), len(losses))))
+    memory = _memory(len(losses))
+    top = max(losses[0], _forwards(losses, memory).min()) + RISES * _scatter(losses)
+    return _average(losses.clip(max=top), memory, np.ones((len(losses), len(losses))))
 
 
-def _forwards(losses: Vector) -> Vector:
+def _memory(steps: int) -> float:
+    """The weight of a loss in the average, next to that of its neighbour."""
+    return math.exp(-1 / max(1.0, AVERAGED * steps))
+
+
+def _forwards(losses: Vector, memory: float) -> Vector:
     """The average of each loss and those before, its weights summing to one from the first on as Adam's moments' do."""
-    return _average(losses, np.tri(len(losses)))
+    return _average(losses, memory, np.tri(len(losses)))
 
 
-def _average(losses: Vector, seen: Float[np.ndarray, "n n"]) -> Vector:
+def _average(losses: Vector, memory: float, seen: Float[np.ndarray, "n n"]) -> Vector:
     places = np.arange(len(losses))
-    weights = seen * MEMORY ** abs(places[:, None] - places)
+    weights = seen * memory ** abs(places[:, None] - places)
     return weights @ losses / weights.sum(1)
 
 
@@ -128,9 +134,10 @@ def _scatter(losses: Vector) -> float:
     return float(1.4826 * np.median(abs(np.diff(losses))) / math.sqrt(2))
 
 
-def _error(losses: Vector) -> float:
-    """The noise of a smooth loss, far from the ends."""
-    return _scatter(losses) * math.sqrt((1 - MEMORY) / (1 + MEMORY))
+def _error(losses: Vector, steps: int) -> float:
+    """The noise of such losses in the smooth curve of so many steps, at its ends, where it is most."""
+    memory = _memory(steps)
+    return _scatter(losses) * math.sqrt((1 - memory) / (1 + memory))
 
 
 def _reached(curve: Curve) -> str:

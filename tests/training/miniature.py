@@ -1,5 +1,7 @@
 """A small thing to learn, that every lever of the training is tried on."""
 
+import io
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -7,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 import models
+from models.training.record import Epoch, State
 from models.training.settings import Settings
 
 SETTINGS = Settings(
@@ -33,3 +36,28 @@ def cnn(seed: int = 0, **options: Any) -> nn.Module:
 
 def settings(**changes: Any) -> Settings:
     return replace(SETTINGS, **changes)
+
+
+def distance(first: dict[str, Tensor], second: dict[str, Tensor]) -> float:
+    """Between two sets of weights."""
+    return float(torch.cat([(first[name] - second[name]).flatten().double() for name in first]).norm())
+
+
+class Steps:
+    """A watcher that keeps the state after every step, as a file would."""
+
+    def __init__(self) -> None:
+        self.files: list[bytes] = []
+
+    def stepped(self, step: int, state: Callable[[], State]) -> None:
+        file = io.BytesIO()
+        torch.save(state(), file)
+        self.files.append(file.getvalue())
+
+    def ended(self, epoch: Epoch, state: Callable[[], State]) -> None: ...
+
+    def __len__(self) -> int:
+        return len(self.files)
+
+    def __getitem__(self, step: int) -> State:
+        return torch.load(io.BytesIO(self.files[step]), weights_only=True)

@@ -169,6 +169,16 @@ def test_units_of_losses_and_steps_do_not_matter() -> None:
     assert there[1] == here[1]
 
 
+@pytest.mark.parametrize("explosion", [0.0, 1e3, 1e6])
+def test_an_explosion_does_not_hide_the_valley_before_it(explosion: float) -> None:
+    places = np.arange(1.0, 71.0)
+    losses = 0.3 + abs(places - 40) / 30 + 0.05 * np.random.default_rng(0).standard_normal(70)
+    losses[-4:] += explosion
+    probability, lowest = past_minimum(places, losses)
+    assert probability > 0.999
+    assert abs(places[lowest] - 40) <= 2
+
+
 def test_a_loss_that_never_changes_has_no_minimum_behind_it() -> None:
     assert past_minimum(np.arange(1.0, 9.0), np.full(8, 0.7))[0] == 0
 
@@ -265,7 +275,7 @@ def test_a_state_does_not_change_after_it_was_taken() -> None:
     assert state == autowu(300).state_dict()
 
 
-def test_it_is_called_by_step_and_only_while_it_watches() -> None:
+def test_after_its_watch_it_hears_nothing() -> None:
     schedule = autowu(300)
     warm_up(schedule, vee(-1.0), 0.05, seed=0)
     before = schedule.state_dict()
