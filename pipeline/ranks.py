@@ -8,6 +8,7 @@ them and says what became of the first. When the launcher itself dies, even by S
 """
 
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -123,11 +124,17 @@ class _Rank:
     @property
     def crashed(self) -> bool:
         """Whether it ended with an exception nobody foresaw, and not with a message."""
-        return any(line.startswith("Traceback (most recent call last)") for line in self.lines)
+        return any("Traceback (most recent call last)" in line for line in self.lines)
+
+    @property
+    def last(self) -> str:
+        """Its last line, without the rank that torch puts before it; of torch's own log nothing."""
+        said = (re.sub(r"^\[rank\d+\]: *", "", line.strip()) for line in reversed(self.lines))
+        return next((line for line in said if line and not re.match(r"\[[WEI]\d", line)), "")
 
     def obituary(self) -> str:
         """What became of it, for whoever started the launcher."""
-        who, last = f"rank {self.rank} of {self.size}", (self.lines[-1].strip() if self.lines else "")
+        who, last = f"rank {self.rank} of {self.size}", self.last
         if self.code is not None and self.code < 0:
             name = signal.Signals(-self.code).name
             return f"{who} was killed ({name}); the checkpoint is kept, run the same command again to go on"

@@ -9,9 +9,8 @@ import os
 import re
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from functools import partial
 from pathlib import Path
 
 from pipeline.errors import InputError
@@ -24,7 +23,6 @@ def slot(
     device: str,
     folder: Path | None = None,
     gpus: Sequence[str] | None = None,
-    say: Callable[[str], None] = partial(print, flush=True),
 ) -> Iterator[str]:
     """The device to compute on: of several GPUs one that no other run has, as `cuda:i`, until the block is left.
 
@@ -37,7 +35,7 @@ def slot(
     if device not in ("auto", "cuda") or len(names) < 2:
         yield device
         return
-    index, lock = _taken(_ours(folder or _shared()), names, say)
+    index, lock = _taken(_ours(folder or _shared()), names)
     try:
         yield f"cuda:{index}"
     finally:
@@ -65,7 +63,7 @@ def _ours(folder: Path) -> Path:
     return folder
 
 
-def _taken(folder: Path, names: Sequence[str], say: Callable[[str], None]) -> tuple[int, int]:
+def _taken(folder: Path, names: Sequence[str]) -> tuple[int, int]:
     """The index of the first free GPU and its open lock; waits for one."""
     waiting = False
     while True:
@@ -74,7 +72,7 @@ def _taken(folder: Path, names: Sequence[str], say: Callable[[str], None]) -> tu
             if lock is not None:
                 return index, lock
         if not waiting:
-            say(f"all {len(names)} GPUs are taken by other runs; waiting for one")
+            print(f"all {len(names)} GPUs are taken by other runs; waiting for one", flush=True)
             waiting = True
         time.sleep(POLL)
 
