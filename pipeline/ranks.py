@@ -19,6 +19,7 @@ from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import IO, cast
 
 from pipeline.errors import InputError
 
@@ -75,8 +76,8 @@ def launch(size: int, command: Sequence[str], patience: float = 5.0) -> None:
     with _interrupted_by_sigterm():
         ranks: list[_Rank] = []
         try:
-            for rank in range(size):  # one by one: an interrupt between two of them leaves none behind
-                ranks.append(_Rank(rank, size, command, port))
+            for number in range(size):  # one by one: an interrupt between two of them leaves none behind
+                ranks.append(_Rank(number, size, command, port))
             failed = _first_failure(ranks)
         finally:
             _end(ranks, patience)
@@ -102,17 +103,19 @@ class _Rank:
             errors="replace",
             env=os.environ | _environment(rank, size, port),
         )
+        self.stderr = cast(IO[str], self.process.stderr)
         self.code: int | None = None
         self.reader = threading.Thread(target=self._read, daemon=True)
         self.reader.start()
 
     def _read(self) -> None:
         """The first rank's lines go on as they come, but for the last: where it fails, that is the error's message."""
-        for line in self.process.stderr or ():
-            if self.rank == 0 and self.lines:
-                sys.stderr.write(self.lines[-1])
-                sys.stderr.flush()
-            self.lines.append(line)
+        with self.stderr:
+            for line in self.stderr:
+                if self.rank == 0 and self.lines:
+                    sys.stderr.write(self.lines[-1])
+                    sys.stderr.flush()
+                self.lines.append(line)
 
     def look(self) -> int | None:
         self.code = self.process.poll()
