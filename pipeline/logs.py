@@ -3,13 +3,14 @@
 import csv
 from collections.abc import Callable
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from pipeline import atomic
 from pipeline.errors import InputError
 from pipeline.places import Place, is_remote
 
 
+@runtime_checkable
 class Logger(Protocol):
     """Takes numbers by name (`loss/train`), at a step."""
 

@@ -27,6 +27,7 @@ LAUNCHER = "LENSPREP_LAUNCHER"  # the process id of the launcher, in the environ
 POLL = 0.05  # seconds between two looks at the ranks
 SETTLE = 0.5  # seconds in which ranks that fail together do so: the first to be seen is not always the cause
 LINES = 200  # of what a rank said last
+LOG = re.compile(r"(\[rank\d+\]:)?\[[A-Z]\d{4} ")  # torch's own, of its last moments too
 
 
 @dataclass(frozen=True)
@@ -85,7 +86,7 @@ def launch(size: int, command: Sequence[str], patience: float = 5.0) -> None:
                 rank.reader.join(patience)
     if failed is not None:
         raise InputError(failed.obituary())
-    ranks[0].say_the_rest()
+    ranks[0].say()
 
 
 class _Rank:
@@ -109,20 +110,26 @@ class _Rank:
         self.reader.start()
 
     def _read(self) -> None:
-        """The first rank's lines go on as they come, but for the last: where it fails, that is the error's message."""
+        """Keep the lines; the first rank's go on as they come, but for those that may be about its end.
+
+        Its last line is the error's message where it fails, and its traceback is of no interest where the cause is
+        that another rank has died.
+        """
         with self.stderr:
             for line in self.stderr:
-                if self.rank == 0 and self.lines:
-                    sys.stderr.write(self.lines[-1])
-                    sys.stderr.flush()
+                if self.rank == 0 and not self.crashed and not LOG.match(line):
+                    self.say()
                 self.lines.append(line)
+
+    def say(self) -> None:
+        """Show what was kept."""
+        sys.stderr.writelines(self.lines)
+        sys.stderr.flush()
+        self.lines.clear()
 
     def look(self) -> int | None:
         self.code = self.process.poll()
         return self.code
-
-    def say_the_rest(self) -> None:
-        sys.stderr.writelines(list(self.lines)[-1:])
 
     @property
     def crashed(self) -> bool:
@@ -132,8 +139,8 @@ class _Rank:
     @property
     def last(self) -> str:
         """Its last line, without the rank that torch puts before it; of torch's own log nothing."""
-        said = (re.sub(r"^\[rank\d+\]: *", "", line.strip()) for line in reversed(self.lines))
-        return next((line for line in said if line and not re.match(r"\[[WEI]\d", line)), "")
+        said = (re.sub(r"^\[rank\d+\]: *", "", line.strip()) for line in reversed(self.lines) if not LOG.match(line))
+        return next((line for line in said if line), "")
 
     def obituary(self) -> str:
         """What became of it, for whoever started the launcher."""
@@ -142,8 +149,7 @@ class _Rank:
             name = signal.Signals(-self.code).name
             return f"{who} was killed ({name}); the checkpoint is kept, run the same command again to go on"
         if self.crashed or not last:
-            if self.rank:  # the first one's traceback was shown as it came
-                sys.stderr.writelines(list(self.lines)[:-1])
+            self.say()
             return f"{who} failed with exit status {self.code}: {last or 'it said nothing'}"
         return last.removeprefix("train: ")  # its own launcher will say that again
 

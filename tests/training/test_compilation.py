@@ -41,18 +41,16 @@ def test_none_is_the_network_itself(network: nn.Module) -> None:
 
 def test_an_unknown_mode_lists_the_known(network: nn.Module) -> None:
     with pytest.raises(
-        ValueError, match="^compile: no 'fast'; there are none, default, reduce-overhead, max-autotune$"
+        ValueError, match=r"^compile: no 'fast'; there are none, default, reduce-overhead, max-autotune$"
     ):
         compiled(network, "fast", "cpu")
 
 
-def test_without_a_compiler_the_plain_network_is_given_back_and_the_reason(
-    network: nn.Module, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_without_a_compiler_the_plain_network_is_given_back_and_the_reason(network: nn.Module) -> None:
     from torch._inductor import config
 
-    monkeypatch.setattr(config.cpp, "cxx", (None, "/no/such/compiler"))
-    given, reason = compiled(network, "default", "cpu")
+    with config.patch({"cpp.cxx": (None, "/no/such/compiler")}):
+        given, reason = compiled(network, "default", "cpu")
     assert given is network
     assert reason == "compile: the plain network instead; there is no C++ compiler (install g++, or set CXX)"
 
@@ -119,7 +117,7 @@ class Faulty(nn.Module):
 def test_the_network_s_own_errors_are_not_hidden(backend: Callable[[Any], None]) -> None:
     backend("eager")
     fast, _ = compiled(Faulty(), "default", "cpu")
-    with pytest.raises(ValueError, match="^vectors: expected 3 columns$"):
+    with pytest.raises(ValueError, match=r"^vectors: expected 3 columns$"):
         fast(BATCH)
 
 

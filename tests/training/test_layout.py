@@ -92,5 +92,5 @@ def test_the_networks_as_they_come_have_their_channels_last() -> None:
 
 
 def test_an_unknown_layout_lists_the_known() -> None:
-    with pytest.raises(ValueError, match="^memory_format: no 'nhwc'; there are contiguous, channels_last$"):
+    with pytest.raises(ValueError, match=r"^memory_format: no 'nhwc'; there are contiguous, channels_last$"):
         memory_format(nn.Identity(), "nhwc", "cpu")
