@@ -106,6 +106,7 @@ class _Rank:
         )
         self.stderr = cast(IO[str], self.process.stderr)
         self.code: int | None = None
+        self.ended = 0.0  # seconds on a clock of no meaning
         self.reader = threading.Thread(target=self._read, daemon=True)
         self.reader.start()
 
@@ -128,7 +129,9 @@ class _Rank:
         self.lines.clear()
 
     def look(self) -> int | None:
-        self.code = self.process.poll()
+        """Its exit status, once it has one; and when that was first seen."""
+        if self.code is None:
+            self.code, self.ended = self.process.poll(), time.monotonic()
         return self.code
 
     @property
@@ -177,7 +180,8 @@ def _free_port() -> int:
 def _first_failure(ranks: Sequence[_Rank]) -> _Rank | None:
     """Wait until all have ended well, or one has not: then the one that is to blame.
 
-    One that was killed, before one that had something to say, before those whose connections broke.
+    One that was killed, before one that had something to say, before those that crashed: of these the first, because
+    the others' connections broke with its end.
     """
     while all(code in (None, 0) for code in [rank.look() for rank in ranks]):
         if all(rank.code == 0 for rank in ranks):
@@ -189,7 +193,7 @@ def _first_failure(ranks: Sequence[_Rank]) -> _Rank | None:
     failed = [rank for rank in ranks if rank.code not in (None, 0)]
     for rank in failed:
         rank.reader.join(SETTLE)  # until its last words have come through
-    return min(failed, key=lambda rank: (rank.code is not None and rank.code > 0, rank.crashed, rank.rank))
+    return min(failed, key=lambda rank: (rank.code is not None and rank.code > 0, rank.crashed, rank.ended))
 
 
 def _end(ranks: Sequence[_Rank], patience: float) -> None:

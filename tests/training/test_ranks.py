@@ -148,6 +148,13 @@ def test_a_crash_is_shown_with_its_traceback(who: str, tmp_path: Path, capfd: py
     assert capfd.readouterr().err.count("Traceback (most recent call last)") == 1
 
 
+def test_of_two_that_crash_the_first_is_to_blame(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    code = f"time.sleep(0.2 * (rank == '0')); x = 1 / 0 if rank == '1' else open('/connection closed by peer'); {HANG}"
+    with pytest.raises(InputError, match=r"^rank 1 of 2 failed with exit status 1: ZeroDivisionError"):
+        launch(2, command(code, tmp_path))
+    assert "by peer" not in capfd.readouterr().err
+
+
 @pytest.mark.parametrize("who", ["0", "1"])
 def test_torch_s_log_is_not_taken_for_the_message(who: str, tmp_path: Path) -> None:
     last = f"[rank{who}]:[W1127 03:00:00.0 ProcessGroup.cpp:1] Warning: destroy_process_group() was not called"
