@@ -119,6 +119,7 @@ class Streaming:
         for start, stop, place in window.runs():
             for name, array in arrays.items():
                 if not stopped.is_set():
+                    # a GPU does this after the work it was given on what lay here: both are on its default stream
                     array[place : place + stop - start].copy_(tensor(self.source, name, start, stop))
         return Parts(arrays["maps"], arrays["target"], arrays.get("vectors"))
 
