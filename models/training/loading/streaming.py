@@ -111,8 +111,13 @@ class Streaming:
     def _slot(self) -> dict[str, Tensor]:
         """Room for a window."""
         rows = self._batches * self.batch_size
-        arrays = {n: torch.empty((rows, *shape), device=self._device) for n, shape in self._shapes.items()}
-        return arrays | {"maps": arrays["maps"].contiguous(memory_format=self._format)}
+        layouts = {"maps": self._format}
+        return {
+            name: torch.empty(
+                (rows, *shape), device=self._device, memory_format=layouts.get(name, torch.contiguous_format)
+            )
+            for name, shape in self._shapes.items()
+        }
 
     def _read(self, arrays: dict[str, Tensor], window: Window, stopped: Event) -> Parts:
         """Fill a slot, block by block, unless nobody waits for it any more."""
