@@ -1,14 +1,16 @@
 """Loading: from memory against torch's own indexing, turned against albumentations in a DataLoader, and streamed.
 
-    python -m benchmarks.loading
+    python -m benchmarks.loading [threads]
 
 Batches of 128 frames of one channel, in a new order. The pairs take turns; the ratio is that of the medians, with the
-smallest and largest of a turn. Training is of the default `cnn`, in a bare loop. Needs torch's two threads for itself:
-on a machine with other work the threads wait for one another, and the figures of images a second are of that.
+smallest and largest of a turn. Training is of the default `cnn`, in a bare loop. Torch gets two threads,
+which need two cores to themselves: beside other work they wait for one another, and then one thread is faster.
 """
 
+import sys
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from functools import partial
 from pathlib import Path
 
 import albumentations
@@ -24,23 +26,25 @@ from pipeline import store
 from pipeline.rows import Rows
 from pipeline.store import Array, Store
 
-BATCH, TURNS, THREADS = 128, 9, 2
-SIZES = {64: (8192, 50_000, 8), 150: (2048, 12_000, 5)}  # images; bars: turned a second, times albumentations
+BATCH, TURNS = 128, 9
+SIZES = {64: (4096, 50_000, 8), 150: (1024, 12_000, 5)}  # images; bars: turned a second, times albumentations
 
 
 class Files(Dataset):
-    """Images in a .npy file, turned one by one: how a DataLoader is mostly fed."""
+    """Images turned one by one, each from a .npy file of its own, as DeepLense's are; or rows of one that is mapped."""
 
-    def __init__(self, path: Path) -> None:
-        self.images = np.load(path, mmap_mode="r")
+    def __init__(self, images: Sequence[Path] | np.ndarray) -> None:
+        self.images = images
         self.turn = albumentations.Compose([albumentations.D4(p=1)])
 
     def __len__(self) -> int:
         return len(self.images)
 
     def __getitem__(self, row: int) -> torch.Tensor:
-        turned = self.turn(image=self.images[row].transpose(1, 2, 0))["image"]
-        return torch.from_numpy(np.ascontiguousarray(turned.transpose(2, 0, 1)))
+        image = self.images[row]
+        image = np.load(image) if isinstance(image, Path) else image
+        turned = self.turn(image=image.transpose(1, 2, 0))["image"]
+        return torch.from_numpy(np.array(turned.transpose(2, 0, 1), order="C"))
 
 
 def through(batches: Iterable[object]) -> None:
@@ -53,10 +57,9 @@ def epoch(loader: Loader) -> None:
 
 
 def indexed(maps: torch.Tensor) -> None:
-    """A permutation, and torch's own selection by it."""
+    """A permutation, and torch's own selection by it; a batch lives until the next is there, as in training."""
     order = torch.randperm(len(maps), generator=torch.Generator().manual_seed(0))
-    for rows in order.split(BATCH):
-        maps.index_select(0, rows)
+    through(maps.index_select(0, rows) for rows in order.split(BATCH))
 
 
 def images_a_second(what: str, loader: Loader, bar: int) -> None:
@@ -68,17 +71,33 @@ def images_a_second(what: str, loader: Loader, bar: int) -> None:
     )
 
 
-def against_peers(side: int, folder: Path) -> None:
+def against_peers(side: int, folder: Path, threads: int) -> None:
     count, bar, times = SIZES[side]
     maps, target = torch.randn(count, 1, side, side), torch.randn(count, 1)
     plain, turned = (Resident(maps, target, None, BATCH, "cpu", turn=turn) for turn in (False, True))
     compare(f"{side} px: index_select", lambda: indexed(maps), lambda: epoch(plain), 0.9)
     images_a_second(f"{side} px: exact D4", turned, bar)
     np.save(folder / f"{side}.npy", maps.numpy())
-    for workers in (0, THREADS):
-        theirs = DataLoader(Files(folder / f"{side}.npy"), BATCH, shuffle=True, num_workers=workers, drop_last=True)
-        what = f"{side} px: a DataLoader of .npy and albumentations, {workers} workers"
-        compare(what, lambda theirs=theirs: through(theirs), lambda: epoch(turned), times)  # type: ignore[misc]
+    paths = [folder / f"{side}-{row}.npy" for row in range(count)]
+    for path, image in zip(paths, maps.numpy(), strict=True):
+        np.save(path, image)
+    mapped = np.load(folder / f"{side}.npy", mmap_mode="r")
+    for workers in (0, threads):
+        kinds: list[tuple[str, Sequence[Path] | np.ndarray, int | None]] = [
+            (".npy files", paths, times),
+            ("one .npy", mapped, None),
+        ]
+        for kind, images, least in kinds:
+            theirs = DataLoader(
+                Files(images),
+                BATCH,
+                shuffle=True,
+                num_workers=workers,
+                drop_last=True,
+                persistent_workers=workers > 0,
+            )
+            what = f"{side} px: D4, DataLoader of {kind}, {workers} workers"
+            compare(what, partial(through, theirs), partial(epoch, turned), least)
 
 
 def trained(loader: Loader) -> None:
@@ -110,14 +129,14 @@ def from_a_stream(folder: Path) -> None:
     compare("cnn from memory, and streamed in a quarter of it", lambda: trained(held), lambda: trained(streamed), 0.5)
 
 
-def main() -> None:
-    torch.set_num_threads(THREADS)
-    print("peer, ours, times as fast as the peer")
+def main(threads: int) -> None:
+    torch.set_num_threads(threads)
+    print(f"{threads} thread(s); peer, ours, times as fast as the peer")
     with tempfile.TemporaryDirectory() as name:
         for side in SIZES:
-            against_peers(side, Path(name))
+            against_peers(side, Path(name), threads)
         from_a_stream(Path(name))
 
 
 if __name__ == "__main__":
-    main()
+    main(int(sys.argv[1]) if len(sys.argv) > 1 else 2)

@@ -16,7 +16,7 @@ Image = Float32[np.ndarray, "h w c"]
 
 
 def noisy(image: Image, seed: int) -> Image:
-    """The image with a number of its seed's own in its last pixel, and its worker's thread left to itself."""
+    """The image with a number of its seed's own in its last pixel."""
     image = image.copy()
     image[-1, -1] = np.random.default_rng(seed).normal()
     return image

@@ -43,8 +43,8 @@ def d4_rows(
     """
     channels_last = _channels_last(maps)
     if out is None:
-        format = torch.channels_last if channels_last else torch.contiguous_format
-        out = torch.empty((len(rows), *maps.shape[1:]), dtype=maps.dtype, device=maps.device, memory_format=format)
+        layout = torch.channels_last if channels_last else torch.contiguous_format
+        out = torch.empty((len(rows), *maps.shape[1:]), dtype=maps.dtype, device=maps.device, memory_format=layout)
     stored, written = (_as_stored(part) if channels_last else part for part in (maps, out))
     axes = {"h": 1, "w": 2} if channels_last else {"h": 2, "w": 3}
     order = picks.argsort(stable=True)

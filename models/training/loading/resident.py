@@ -25,9 +25,9 @@ class Resident:
         turn: bool = False,
     ) -> None:
         check(batch_size, len(maps))
-        format = torch.channels_last if channels_last else torch.contiguous_format
+        layout = torch.channels_last if channels_last else torch.contiguous_format
         beside = None if vectors is None else vectors.to(device)
-        self._parts = Parts(maps.to(device).contiguous(memory_format=format), target.to(device), beside)
+        self._parts = Parts(maps.to(device).contiguous(memory_format=layout), target.to(device), beside)
         self.rows, self.batch_size, self.turn = len(maps), batch_size, turn
 
     @property

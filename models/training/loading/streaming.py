@@ -111,14 +111,20 @@ class Streaming:
     def _slot(self) -> dict[str, Tensor]:
         """Room for a window."""
         rows = self._batches * self.batch_size
-        arrays = {n: torch.empty((rows, *shape), device=self._device) for n, shape in self._shapes.items()}
-        return arrays | {"maps": arrays["maps"].contiguous(memory_format=self._format)}
+        layouts = {"maps": self._format}
+        return {
+            name: torch.empty(
+                (rows, *shape), device=self._device, memory_format=layouts.get(name, torch.contiguous_format)
+            )
+            for name, shape in self._shapes.items()
+        }
 
     def _read(self, arrays: dict[str, Tensor], window: Window, stopped: Event) -> Parts:
         """Fill a slot, block by block, unless nobody waits for it any more."""
         for start, stop, place in window.runs():
             for name, array in arrays.items():
                 if not stopped.is_set():
+                    # a GPU does this after the work it was given on what lay here: both are on its default stream
                     array[place : place + stop - start].copy_(tensor(self.source, name, start, stop))
         return Parts(arrays["maps"], arrays["target"], arrays.get("vectors"))
 
