@@ -13,7 +13,9 @@ from torch import Tensor
 import models
 from models.network import Network
 from models.network.initial import lsuv
+from models.training.memory import does_not_fit, out_of_memory
 from models.training.preparation import Images
+from models.training.record import NotFinite
 from models.training.settings import Settings, scaled
 from pipeline import params
 from pipeline.errors import InputError
@@ -98,11 +100,8 @@ def settings_of(fit: params.Fit, rate: float, edge: float | None, device: str) -
 
 
 @contextmanager
-def explained(store: Store, batch_size: int) -> Iterator[None]:
+def explained(store: Store, fit: params.Fit) -> Iterator[None]:
     """What goes wrong in a run, told as the user's: which setting, which rows, or how much smaller a batch."""
-    from models.training.device import out_of_memory, smaller
-    from models.training.record import NotFinite
-
     try:
         yield
     except NotFinite as error:
@@ -115,7 +114,4 @@ def explained(store: Store, batch_size: int) -> Iterator[None]:
     except (RuntimeError, MemoryError) as error:
         if not out_of_memory(error):
             raise
-        raise InputError(
-            f"train.fit.batch_size: {batch_size} images do not fit into memory; try {smaller(batch_size)}, "
-            "or accumulate: 2 for the same steps"
-        ) from error
+        raise InputError(f"train.fit.{does_not_fit(fit.batch_size, fit.device, fit.accumulate)}") from error

@@ -27,14 +27,14 @@ def logger(kind: str, folder: Place, name: str, since: int = 0) -> Logger:
     not there, or a folder that is no local one.
     """
     if kind not in KINDS:
-        raise InputError(f"train.fit.log: no {kind!r}; there are {', '.join(KINDS)}")
+        raise InputError(f"train.watch.log: no {kind!r}; there are {', '.join(KINDS)}")
     if kind != "none" and is_remote(folder):
-        raise InputError(f"train.fit.log: {kind} writes to a local folder, not to {folder}; choose none")
+        raise InputError(f"train.watch.log: {kind} writes to a local folder, not to {folder}; choose none")
     try:
         return KINDS[kind](folder / name, since)
     except ModuleNotFoundError as error:
         raise InputError(
-            f"train.fit.log: {kind} needs a package ({error}); pip install '.[logs]', or choose none"
+            f"train.watch.log: {kind} needs a package ({error}); pip install '.[logs]', or choose none"
         ) from error
 
 

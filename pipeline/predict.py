@@ -30,7 +30,7 @@ def predict(folder: str, prepared: str, target: str, overrides: Iterable[str] = 
     try:
         model = load(place(folder) / "weights.pt").to(pick_device(device))
     except ValueError as error:
-        raise InputError(f"train.fit.{error}") from error
+        raise InputError(f"train.fit.device: {error}") from error
     said = symmetric(model) if chosen.symmetric else model
 
     def answer(store: Store, start: int, stop: int) -> np.ndarray:

@@ -18,7 +18,7 @@ import platform
 import sys
 import time
 from collections.abc import Iterable
-from contextlib import closing
+from contextlib import closing, nullcontext
 from dataclasses import asdict
 from importlib.metadata import version
 from typing import Any
@@ -27,7 +27,7 @@ import pandas as pd
 import torch
 
 from models.network import Network
-from models.training.device import hardware, peak_memory
+from models.training.device import hardware, peak_memory, pick_device
 from models.training.loop import fit
 from models.training.record import Record, State
 from pipeline import atomic, fingerprint, fitting, params, ranks
@@ -60,9 +60,10 @@ def train(
     The run goes to the folder `target`, and what it cost to `clock`.
     """
     chosen, watch, options = params.read(overrides, "train.fit", "train.watch", f"backbones.{backbone}")
+    ranks.follow()
     world = ranks.world()
     if chosen.devices > 1 and world.size == 1:
-        ranks.launch(chosen.devices, sys.argv[1:])
+        ranks.launch(chosen.devices, [sys.executable, "-m", "pipeline.train", *sys.argv[1:]])
         return
     folder, found = place(target), json.loads(place(rate).read_text())
     task = fitting.Task(Store(source), backbone, options, size)
@@ -70,11 +71,9 @@ def train(
     checkpoint = Checkpoint(folder.with_name(f".{folder.name}.checkpoint"), made_of, watch.checkpoint_minutes)
     resume = checkpoint.resumed()
     model = task.network(int(seed))
-    with (
-        slot(chosen.device) as device,
-        closing(logger(watch.log if world.rank == 0 else "none", place(clock).with_suffix(""))) as log,
-        fitting.explained(task.store, chosen.batch_size),
-    ):
+    alone = slot(chosen.device) if world.size == 1 else nullcontext(chosen.device)
+    kept_log = logger(watch.log if world.rank == 0 else "none", place(clock).parent, folder.name, since=_epochs(resume))
+    with alone as device, closing(kept_log) as log, fitting.explained(task.store, chosen):
         settings = fitting.settings_of(chosen, found["learning_rate"], found["edge"], device)
         progress = Progress(folder.name, chosen.epochs, checkpoint, log)
         about = {"images": task.images, "ranks": world.size}
@@ -84,7 +83,7 @@ def train(
     if world.rank == 0:
         _write(folder, {"backbone": backbone, "options": options, **task.sizes}, model, record, made_of)
         steps = len(record.trace.rates) - _steps(resume)
-        atomic.write(clock, json.dumps(_cost(seconds, steps * chosen.batch_size, device), indent=1))
+        atomic.write(clock, json.dumps(_cost(seconds, steps * chosen.batch_size, pick_device(device)), indent=1))
         checkpoint.remove()
 
 
@@ -107,9 +106,13 @@ def _made_of(task: fitting.Task, chosen: params.Fit, found: dict[str, Any], seed
 def _hardware(chosen: params.Fit, size: int) -> dict[str, Any]:
     """What Fabric is told, as far as two machines can differ in it."""
     try:
-        return hardware(chosen.device, chosen.precision, size)
+        return hardware(chosen.device, chosen.precision, size).arguments()
     except ValueError as error:
         raise InputError(f"train.fit.{error}") from error
+
+
+def _epochs(state: State | None) -> int:
+    return len(state["record"]["epochs"]) if state else 0
 
 
 def _steps(state: State | None) -> int:

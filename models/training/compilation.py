@@ -22,8 +22,9 @@ class Compiled(nn.Module):
     """A network that is compiled when it first sees a batch, and stays plain if that fails.
 
     The compiler runs at the first call with a new shape or mode. When it fails, at the first batch or a later one,
-    the plain network answers instead and from then on; `reason` then says why, and is empty until then. Errors of
-    the network itself pass through. `plain` is the network: its `state_dict` has names that others know.
+    the plain network answers instead and from then on; `reason` then says why, and is empty until then. Gradients are
+    compiled when they are first asked for: whoever asks tells `gives_up` of an error. Errors of the network itself pass
+    through. `plain` is the network: its `state_dict` has names that others know.
     """
 
     def __init__(self, plain: nn.Module, mode: str) -> None:
@@ -38,10 +39,16 @@ class Compiled(nn.Module):
         try:
             return self._fast(*inputs)
         except Exception as error:
-            if not _of_the_compiler(error):
+            if not self.gives_up(error):
                 raise
-            self.reason = f"compile: the plain network instead; {_line(error)}"
         return self.plain(*inputs)
+
+    def gives_up(self, error: BaseException) -> bool:
+        """Go on with the plain network if the compiler raised the error, in the forward pass or the backward one."""
+        if self.reason or not _of_the_compiler(error):
+            return False
+        self.reason = f"compile: the plain network instead; {_line(error)}"
+        return True
 
 
 def compiled(model: nn.Module, wanted: str, device: str) -> tuple[nn.Module, str]:

@@ -9,7 +9,7 @@ import torch
 
 from models.blocks.options import one_of
 
-PRECISIONS = ("auto", "32-true", "bf16-mixed", "16-mixed")
+PRECISIONS = ("auto", "32-true", "bf16-mixed")
 
 
 @dataclass(frozen=True)
@@ -57,8 +57,6 @@ def hardware(device: str, precision: str, processes: int = 1) -> Hardware:
         return Hardware(kind, devices, strategy, "bf16-mixed" if kind == "cuda" and has_bfloat16(kind) else "32-true")
     if precision == "bf16-mixed" and not has_bfloat16(kind):
         return Hardware(kind, devices, strategy, "32-true", f"precision: this {kind} has no bfloat16; float32 instead")
-    if precision == "16-mixed" and kind == "cpu":
-        raise ValueError("precision: 16-mixed is for GPUs; on a CPU choose bf16-mixed or 32-true")
     return Hardware(kind, devices, strategy, precision)
 
 

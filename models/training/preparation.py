@@ -14,7 +14,9 @@ from torch import Tensor, nn
 from models.training import augment, averages, losses, optimisers, progressive, schedules
 from models.training.augment import Augment
 from models.training.averages import Average
-from models.training.device import Compiled, hardware, memory_format
+from models.training.compilation import Compiled, compiled
+from models.training.device import hardware
+from models.training.layout import memory_format
 from models.training.loading import Batch, Loader, Source, Workers, choose
 from models.training.predict import answers, point_of
 from models.training.progressive import Stage
@@ -64,6 +66,7 @@ class Parts:
     average: Average
     stages: Sequence[Stage]
     steps: int  # of the whole run
+    notes: list[str]  # what was asked for and could not be had
 
     @property
     def rank(self) -> int:
@@ -83,9 +86,10 @@ class Parts:
 
     @property
     def said(self) -> dict[str, Any]:
-        """What the run decided by itself: the schedule, and whether to go without a compiler."""
-        faster = self.step.compiled
-        return {**self.schedule.record(), **({"not_compiled": faster.reason} if faster and faster.reason else {})}
+        """What the schedule decided, and what was asked for and could not be had."""
+        compiled = self.step.compiled
+        late = [compiled.reason] if compiled and compiled.reason else []
+        return {"schedule": self.schedule.record(), "notes": self.notes + late}
 
     def train(self) -> None:
         """Ready for steps."""
@@ -161,28 +165,30 @@ def prepared(
 
     Raises `ValueError` naming the setting that cannot be.
     """
-    fabric = Fabric(**hardware(settings.device, settings.precision, ranks))
+    machine = hardware(settings.device, settings.precision, ranks)
+    fabric = Fabric(**machine.arguments())
     if ranks > 1:
         fabric.launch()
     source = InMemory(train) if isinstance(train, tuple) else train
     frame = source.read("maps", 0, 1).shape[2:]
     chosen = _augment(settings, images or Images(), frame)
-    format = memory_format(settings.channels_last)
+    wanted = "channels_last" if settings.channels_last else "contiguous"
+    format, otherwise = memory_format(model, wanted, str(fabric.device))
     model.to(device=fabric.device, memory_format=format)  # type: ignore[call-overload]
     loader = _loader(source, settings, chosen, fabric.device, format == torch.channels_last)
     steps = max(2, settings.epochs * loader.steps)
-    faster = None if settings.compile == "none" else Compiled(model, settings.compile)
+    called, plain = compiled(model, settings.compile, str(fabric.device))
     objective = losses.objective(settings.loss["kind"], model, settings.target_weights, **options(settings.loss))
     step = Step(
         fabric,
         model,
-        fabric.setup_module(faster or model),
+        fabric.setup_module(called),
         objective.to(fabric.device),
         _stepper(model, settings, steps, ranks),
         settings.accumulate,
         settings.clip,
         settings.l1,
-        faster,
+        called if isinstance(called, Compiled) else None,
     )
     chance = torch.Generator().manual_seed(seed + CHANCE * fabric.global_rank)
     return Parts(
@@ -195,6 +201,7 @@ def prepared(
         averages.build(settings.average["kind"], model, steps, **options(settings.average)),
         _stages(settings, min(frame)),
         steps,
+        [note for note in (machine.note, otherwise, plain) if note],
     )
 
 
@@ -230,7 +237,9 @@ def _stages(settings: Settings, side: int) -> Sequence[Stage]:
     """Of progressive learning, up to the whole frame."""
     if settings.progressive is None:
         return ()
-    given = dict(settings.progressive)
+    given: dict[str, Any] = dict(settings.progressive)
+    pairs = {name: tuple(value) for name, value in given.items() if isinstance(value, list)}
+    given |= pairs
     return progressive.stages(given.pop("stages"), (given.pop("size"), side), **given)
 
 

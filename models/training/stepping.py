@@ -12,7 +12,7 @@ from lightning_fabric import Fabric
 from torch import Tensor, nn
 
 from models.training.augment import Augment
-from models.training.device import Compiled
+from models.training.compilation import Compiled
 from models.training.loading import Batch
 from models.training.losses import Objective
 from models.training.mixup import mixup
@@ -78,8 +78,7 @@ class Step:
     accumulate: int
     clip: float | None
     penalty: float  # of L1
-    compiled: Compiled | None = None
-    steps: int = 0  # that went through
+    compiled: Compiled | None
 
     def __call__(self, batch: Batch) -> Taken:
         parts = _micro(batch, self.accumulate)
@@ -94,16 +93,14 @@ class Step:
         return Taken(loss, norms[0], batch)
 
     def _gradient(self, parts: Sequence[tuple[Batch, bool]], of: int, create_graph: bool) -> list[Tensor]:
-        """The parts' losses, and their gradients added up. What cannot be compiled shows here, at the first step."""
+        """The parts' losses, and their gradients added up; again, where a gradient cannot be compiled."""
         try:
-            losses = [self._backward(part, of, last, create_graph) for part, last in parts]
+            return [self._backward(part, of, last, create_graph) for part, last in parts]
         except RuntimeError as error:
-            if self.steps or self.compiled is None or not self.compiled.gives_up(error):
+            if self.compiled is None or not self.compiled.gives_up(error):
                 raise
-            self.model.zero_grad(set_to_none=True)
-            losses = [self._backward(part, of, last, create_graph) for part, last in parts]
-        self.steps += 1
-        return losses
+        self.model.zero_grad(set_to_none=True)
+        return [self._backward(part, of, last, create_graph) for part, last in parts]
 
     def _backward(self, part: Batch, of: int, last: bool, create_graph: bool) -> Tensor:
         """Add a micro-batch's part of the gradient; ranks exchange theirs after the last."""

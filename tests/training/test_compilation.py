@@ -6,8 +6,12 @@ from typing import Any
 import pytest
 import torch
 from torch import nn
+from torch._dynamo.backends.common import aot_autograd
+from torch._inductor.exc import InductorError
 
 from models.training.compilation import Compiled, compiled
+from models.training.loop import fit
+from tests.training.miniature import distance, lenses, settings
 
 
 @pytest.fixture
@@ -30,6 +34,10 @@ def backend(monkeypatch: pytest.MonkeyPatch) -> Callable[[Any], None]:
 
 def broken(graph: object, inputs: object) -> Any:
     raise RuntimeError("\n  the back end is not well\nand has more to say")
+
+
+def unable(graph: object, inputs: object) -> Any:
+    raise InductorError(RuntimeError("no such gradient"), None)
 
 
 BATCH = torch.linspace(-1, 1, 20).reshape(5, 4)
@@ -130,3 +138,19 @@ def test_a_system_without_a_compiler_is_told_at_once(network: nn.Module, monkeyp
         network,
         "compile: the plain network instead; RuntimeError: torch.compile is not supported on Python 3.99",
     )
+
+
+def test_a_training_whose_gradient_cannot_be_compiled_is_that_of_the_plain_network(
+    backend: Callable[[Any], None],
+) -> None:
+    """The compiler comes to gradients in the backward pass."""
+    rows = lenses(32, seed=0)
+    found = {}
+    for wanted in ("none", "default"):
+        backend(aot_autograd(fw_compiler=lambda graph, inputs: graph.forward, bw_compiler=unable))
+        torch.manual_seed(0)
+        model = nn.Sequential(nn.Flatten(), nn.Linear(144, 4), nn.GELU(), nn.Linear(4, 1))
+        found[wanted] = fit(model, rows, rows, settings(epochs=1, compile=wanted), seed=0), model.state_dict()
+    (_, plain), (record, weights) = found.values()
+    assert distance(weights, plain) == 0.0
+    assert record.said["notes"] == ["compile: the plain network instead; InductorError: RuntimeError: no such gradient"]

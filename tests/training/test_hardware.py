@@ -21,7 +21,7 @@ def gpus(monkeypatch: pytest.MonkeyPatch, count: int, bfloat16: bool = True) -> 
         (("auto", "auto"), Hardware("cuda", [0], "auto", "bf16-mixed")),
         (("cuda", "32-true"), Hardware("cuda", [0], "auto", "32-true")),
         (("cuda:1", "bf16-mixed"), Hardware("cuda", [1], "auto", "bf16-mixed")),
-        (("auto", "16-mixed", 2), Hardware("cuda", [0, 1], "ddp", "16-mixed")),
+        (("auto", "32-true", 2), Hardware("cuda", [0, 1], "ddp", "32-true")),
         (("cpu", "auto"), Hardware("cpu", 1, "auto", "32-true")),
         (("cpu", "32-true", 3), Hardware("cpu", 3, "ddp", "32-true")),
     ],
@@ -56,8 +56,7 @@ def test_a_cpu_has_bfloat16_or_says_so() -> None:
         (("cuda:7", "auto"), r"^device: 'cuda:7' is not there; torch sees 2 GPUs \(try auto\)"),
         (("cuda:1", "auto", 2), "^device: cuda:1 is one GPU, and 2 processes need one each; choose cuda"),
         (("auto", "auto", 3), "^devices: 3, but torch sees 2 GPUs; choose fewer"),
-        (("cpu", "16-mixed"), "^precision: 16-mixed is for GPUs"),
-        (("cpu", "bf16"), "^precision: no 'bf16'; there are auto, 32-true, bf16-mixed, 16-mixed"),
+        (("cpu", "bf16"), "^precision: no 'bf16'; there are auto, 32-true, bf16-mixed"),
     ],
 )
 def test_what_cannot_be_is_refused(asked: tuple[str, str], message: str, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -16,11 +16,11 @@ from models.training.settings import Settings, scaled
 from pipeline import params
 from tests.conftest import ROOT
 from tests.training.miniature import Steps, cnn, distance, lenses, settings
+from tests.training.test_optimisers import RATES
 
 TRAIN, VALIDATION = lenses(128, seed=0), lenses(64, seed=1)
 CONSTANT = float((VALIDATION[1] - TRAIN[1].mean()).square().mean())
 HEADS = {"gaussian": "gaussian", "pinball": "quantiles"}
-BRISK = {"sgd": 0.1, "nesterov": 0.1, "adagrad": 0.1, "adadelta": 1.0, "lbfgs": 0.3, "shampoo": 0.1}  # learning rates
 DESCENT = {
     "optimiser": {"kind": "sgd", "momentum": 0.0},
     "schedule": {"kind": "constant"},
@@ -51,9 +51,10 @@ def test_every_loss_learns(kind: str) -> None:
 
 @pytest.mark.parametrize("kind", optimisers.KINDS)
 def test_every_optimiser_learns(kind: str) -> None:
+    """At a rate that is its own; of L-BFGS a lower one than for whole data, whose curvature batches only guess."""
     model = cnn()
-    chosen = settings(optimiser={"kind": kind}, learning_rate=BRISK.get(kind, 1e-2))
-    fit(model, TRAIN, VALIDATION, chosen, seed=0)
+    rate = 0.05 if kind == "lbfgs" else RATES[kind]
+    fit(model, TRAIN, VALIDATION, settings(optimiser={"kind": kind}, learning_rate=rate), seed=0)
     assert error(model) < 0.7 * CONSTANT
 
 
@@ -155,7 +156,7 @@ def test_delta_follows_the_residuals_after_the_first_epoch() -> None:
     residuals = (TRAIN[1] - predict(model, TRAIN[0])).numpy()
     mad = np.median(abs(residuals - np.median(residuals)))
     assert steps[7]["parts"]["objective"]["delta"].tolist() == pytest.approx([1.345])
-    assert steps[8]["parts"]["objective"]["delta"].tolist() == pytest.approx([1.345 * 1.4826 * mad], rel=1e-3)
+    assert steps[8]["parts"]["objective"]["delta"].tolist() == pytest.approx([1.345 * 1.4826 * mad], rel=0.02)
 
 
 @pytest.mark.parametrize(("rule", "times"), [("none", 1.0), ("linear", 4.0), ("sqrt", 2.0)])
@@ -169,17 +170,19 @@ def test_a_rate_is_scaled_with_the_batch(rule: str, times: float) -> None:
 @pytest.mark.parametrize("kind", ["ema", "swa"])
 def test_the_average_is_what_is_validated_and_kept(kind: str) -> None:
     steps, model = Steps(), cnn()
-    record = fit(model, TRAIN, VALIDATION, settings(average={"kind": kind}, epochs=4), seed=0, watcher=steps)
-    assert record.epochs[-1].best
-    share = averages.KINDS[kind](32)
-    means = dict(steps[0]["model"])
-    for step in range(32):
+    record = fit(
+        model, TRAIN, VALIDATION, settings(average={"kind": kind}, epochs=4, learning_rate=1e-3), seed=0, watcher=steps
+    )
+    best = max(epoch.epoch for epoch in record.epochs if epoch.best)
+    share, means = averages.KINDS[kind](32), dict(steps[0]["model"])
+    for step in range(8 * (best + 1)):
         now = steps[step]["model"]
         means = {name: mean + share(step) * (now[name] - mean) for name, mean in means.items()}
+    assert best == 3
     for name, parameter in model.named_parameters():
         torch.testing.assert_close(parameter.detach(), means[name], rtol=1e-4, atol=1e-6)
     validated = losses.objective("huber", model)(predict(model, VALIDATION[0]), VALIDATION[1])
-    assert float(validated) == pytest.approx(record.epochs[-1].validation_loss, rel=1e-5)
+    assert float(validated) == pytest.approx(record.epochs[best].validation_loss, rel=1e-5)
 
 
 class Wishes(schedules.Schedule):
@@ -231,16 +234,21 @@ def test_progressive_learning_begins_small_and_ends_with_whole_frames() -> None:
     assert model.seen == [(6, 0.1)] * 8 + [(8, 0.2)] * 8 + [(12, 0.3)] * 8
 
 
-def test_augmentations_beyond_symmetries_change_what_is_seen_and_workers_do_theirs() -> None:
-    """A label that is the sum of a corner cannot be learnt once images are shifted or flipped; noise costs little."""
-    corner = [(maps, maps[:, :, :3, :3].mean(dim=(2, 3)) * 6) for maps, _ in (lenses(256, 3), lenses(64, 4))]
-    found = {}
-    for name, augment, workers in (("as it is", [], 0), ("flipped", [{"HorizontalFlip": {"p": 0.5}}], 2)):
+@pytest.mark.parametrize(
+    ("augment", "workers"),
+    [([{"rotate": {"degrees": 180}}], 0), ([{"HorizontalFlip": {"p": 0.5}}], 0), ([{"HorizontalFlip": {"p": 0.5}}], 2)],
+)
+def test_what_turns_with_the_image_cannot_be_learnt_from_turned_ones(augment: list[Any], workers: int) -> None:
+    """Such as where a gradient of brightness points; whoever turns the images, the loop or workers beside it."""
+    maps = torch.randn(128, 1, 12, 12, generator=torch.Generator().manual_seed(3))
+    target = (maps * torch.linspace(-1, 1, 12)).mean(dim=(2, 3)) * 20
+    rates = {}
+    for name, items in (("as it is", []), ("turned", augment)):
         torch.manual_seed(0)
         model = nn.Sequential(nn.Flatten(), nn.Linear(144, 1))
-        chosen = settings(augment=augment, workers=workers, epochs=10)
-        found[name] = fit(model, *corner, chosen, seed=0).epochs[-1].train_loss
-    assert found["flipped"] > 2 * found["as it is"]
+        chosen = settings(augment=items, workers=workers, epochs=10, learning_rate=0.03)
+        rates[name] = fit(model, (maps, target), (maps, target), chosen, seed=0).epochs[-1].train_loss
+    assert rates["as it is"] < 0.1 < rates["turned"]
 
 
 def test_a_run_from_streamed_blocks_learns_as_one_from_memory() -> None:

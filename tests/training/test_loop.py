@@ -362,7 +362,7 @@ def test_predict_asks_for_no_more_than_a_batch_at_a_time(module: ModuleType, mon
 
 
 def test_a_gpu_that_is_not_there_is_refused_by_name() -> None:
-    with pytest.raises(ValueError, match=r"^device: 'cuda:99' is not there; torch sees \d+ GPUs \(try auto\)"):
+    with pytest.raises(ValueError, match=r"^'cuda:99' is not there; torch sees \d+ GPUs \(try auto\)"):
         pick_device("cuda:99")
 
 

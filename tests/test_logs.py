@@ -94,7 +94,7 @@ def test_none_touches_nothing(tmp_path: Path) -> None:
 
 
 def test_an_unknown_kind_lists_the_known(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match=r"^train\.fit\.log: no 'wandb'; there are none, dvclive, tensorboard$"):
+    with pytest.raises(InputError, match=r"^train\.watch\.log: no 'wandb'; there are none, dvclive, tensorboard$"):
         logger("wandb", tmp_path, "a-run")
 
 
@@ -105,11 +105,11 @@ def test_a_package_that_is_not_there_is_named(
     for name in [name for name in sys.modules if name.split(".")[0] == package or name == "torch.utils.tensorboard"]:
         monkeypatch.delitem(sys.modules, name)
     monkeypatch.setitem(sys.modules, package, None)
-    with pytest.raises(InputError, match=rf"^train\.fit\.log: {kind} needs .*{package}.*pip install '\.\[logs\]'"):
+    with pytest.raises(InputError, match=rf"^train\.watch\.log: {kind} needs .*{package}.*pip install '\.\[logs\]'"):
         logger(kind, tmp_path, "a-run")
     assert list(tmp_path.iterdir()) == []
 
 
 def test_a_url_is_no_folder_for_curves() -> None:
-    with pytest.raises(InputError, match=r"^train\.fit\.log: dvclive writes to a local folder, not to memory://"):
+    with pytest.raises(InputError, match=r"^train\.watch\.log: dvclive writes to a local folder, not to memory://"):
         logger("dvclive", place("memory://bucket/logs"), "a-run")
