@@ -150,6 +150,8 @@ class _Rank:
         who, last = f"rank {self.rank} of {self.size}", self.last
         if self.code is not None and self.code < 0:
             name = signal.Signals(-self.code).name
+            if name != "SIGKILL":  # it may have had something to say
+                self.say()
             return f"{who} was killed ({name}); the checkpoint is kept, run the same command again to go on"
         if self.crashed or not last:
             self.say()

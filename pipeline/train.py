@@ -14,6 +14,7 @@ each step.
 """
 
 import json
+import logging
 import platform
 import sys
 import time
@@ -65,6 +66,7 @@ def train(
     if chosen.devices > 1 and world.size == 1:
         ranks.launch(chosen.devices, [sys.executable, "-m", "pipeline.train", *sys.argv[1:]])
         return
+    logging.getLogger("lightning_fabric").setLevel(logging.WARNING)  # it tells of every process that it finds
     folder, found = place(target), json.loads(place(rate).read_text())
     task = fitting.Task(Store(source), backbone, options, size)
     made_of = _made_of(task, chosen, found, int(seed), world.size)

@@ -59,7 +59,9 @@ def fit(
     run = Run(model, prepared(model, train, settings, seed, **about), validation, settings)
     if resume:
         run.restore(resume)
-    return run.through(Unwatched() if watcher is None else watcher)
+    record = run.through(Unwatched() if watcher is None else watcher)
+    run.parts.part()
+    return record
 
 
 class Run:

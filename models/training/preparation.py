@@ -124,6 +124,12 @@ class Parts:
         """The training rows in an order that is nobody else's business, all on this rank."""
         return self.loader.epoch(torch.Generator().manual_seed(0))
 
+    def part(self) -> None:
+        """Let the other ranks go, when all are done: one that merely ended could be missed by those still at work."""
+        if self.ranks > 1:
+            torch.distributed.barrier()
+            torch.distributed.destroy_process_group()
+
     def state(self) -> State:
         """Numbers, tensors, and lists and dicts of them; chance is each rank's own."""
         own = [self.treatment.chance.get_state(), torch.get_rng_state()]
@@ -138,15 +144,19 @@ class Parts:
         }
 
     def _of_all_ranks(self, own: Tensor) -> Tensor:
-        gathered = self.fabric.all_gather(own)
-        assert isinstance(gathered, Tensor)
-        return gathered.reshape(self.ranks, -1).cpu()
+        if self.ranks == 1:
+            return own[None]
+        mine = own.to(self.fabric.device)
+        all_ = [torch.empty_like(mine) for _ in range(self.ranks)]
+        torch.distributed.all_gather(all_, mine)
+        return torch.stack(all_).cpu()
 
     def restore(self, state: State) -> None:
         for name in ("schedule", "average", "objective"):
             getattr(self, name).load_state_dict(deepcopy(state[name]))
         self.stepper.load_state_dict(deepcopy(state["optimiser"]))
-        chance, of_torch, *of_cuda = (each[self.rank] for each in state["chance"])
+        # as tensors of their own: torch reads the memory behind a view as if it began there
+        chance, of_torch, *of_cuda = (each[self.rank].clone() for each in state["chance"])
         self.treatment.chance.set_state(chance)
         torch.set_rng_state(of_torch)
         for each in of_cuda:
