@@ -115,10 +115,11 @@ class Parts:
             yield
 
     def adapt(self) -> None:
-        """Let the loss see the residuals of all training rows."""
+        """Let the loss see the residuals of all training rows: the first rank's, whose statistics are those kept."""
         model = self.step.model
         seen = [(answers(model, each.maps, each.vectors, point_of(model)), each.target.cpu()) for each in self._once()]
-        self.objective.adapt(torch.cat([target - found for found, target in seen]).to(self.fabric.device))
+        residuals = torch.cat([target - found for found, target in seen]).to(self.fabric.device)
+        self.objective.adapt(self.fabric.broadcast(residuals))
 
     def _once(self) -> Iterator[Batch]:
         """The training rows in an order that is nobody else's business, all on this rank."""
