@@ -67,6 +67,18 @@ def missing(vectors: Options) -> tuple[str, ...]:
     return tuple(label for label, feature in _features({}, vectors) if feature.missing)
 
 
+def symmetries(vectors: Options) -> dict[str, tuple[str, ...]]:
+    """What each vector of a recipe is promised to stay the same under: `d4`, the symmetries of the square, or nothing.
+
+    No promise is made of other angles, which resample the image, nor of shifts, which move it off the frame's centre.
+    """
+    chosen = zip(vectors, _chosen(VECTORS, vectors), strict=True)
+    return {
+        label: ("d4",) if feature.turns == INVARIANT and not options.get(feature.oriented) else ()
+        for label, (feature, options) in chosen
+    }
+
+
 def check(maps: Options, vectors: Options) -> None:
     """Raise `ValueError` if a recipe names a feature or an option that does not exist."""
     for kind, known, recipe in (("maps", MAPS, maps), ("vectors", VECTORS, vectors)):

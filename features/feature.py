@@ -21,6 +21,7 @@ class Feature:
     keeps: str  # in a sentence
     loses: str  # in a sentence
     turns: str = COVARIANT  # under the eight symmetries of the square; or INVARIANT, or why it is neither
+    oriented: str = ""  # the option that, when set, makes an invariant one turn all the same; empty: none
     flux: float | str = 1.0  # the power of k that it grows with when image and sky are k times as bright, or why none
     scale: float = 0.0  # the power of k that it grows with when a pixel and the PSF are k times as large on the sky
     compiles: str = ""  # why `torch.compile` does not take it as one graph; empty: it does

@@ -248,6 +248,7 @@ VECTORS = table(
         keeps="strength of each order of symmetry",
         loses="directions",
         turns=INVARIANT,
+        oriented="phases",
         compiles="how many annuli there are is found by sorting",
     ),
     Feature(

@@ -71,6 +71,7 @@ def compare(
         "constant": _baseline(plain[inputs[0]], "constant"),
         "tree": {name: _baseline(table, "tree") for name, table in plain.items() if "tree" in set(table["model"])},
         "network": nested({_key(cell): summary(cell) for cell in cells}),
+        "ensemble": nested({_key(cell): ensemble(cell) for cell in cells if len(seeds) > 1}),
         "difference": nested({_key(a): difference(a, b, chosen) for a, b in contrasts(cells)}),
     }
     binned = pd.concat([error_by_bin(cell, chosen.bins) for cell in cells], ignore_index=True)
@@ -99,6 +100,11 @@ def summary(cell: Cell) -> dict[str, float]:
     means = {name: float(by_seed[name].mean()) for name in METRICS}
     spreads = {f"{name}_std": float(by_seed[name].std(ddof=1)) for name in METRICS if len(by_seed) > 1}
     return means | spreads
+
+
+def ensemble(cell: Cell) -> dict[str, float]:
+    """Each metric of the mean of all seeds' predictions (a deep ensemble: Lakshminarayanan et al. 2017)."""
+    return scores(cell.truth, cell.prediction.mean(axis=0))
 
 
 def difference(cell: Cell, control: Cell, chosen: Compare) -> dict[str, float]:
@@ -211,18 +217,24 @@ def markdown(found: dict[str, Any], units: Mapping[str, str], lenses: int, seeds
     for target in found["constant"]:
         of_seeds = f"{seeds} seeds (mean ± standard deviation over seeds)" if seeds > 1 else "1 seed"
         lines += [f"**{target}**, {lenses} test lenses, {of_seeds}", ""]
-        lines += [*_score_table(found, target, units[target]), ""]
+        lines += [*_score_table(found, target, units[target], seeds), ""]
         lines += [*_difference_table(found, target, units[target], seeds, confidence), ""]
     return "\n".join(lines)
 
 
-def _score_table(found: dict[str, Any], target: str, unit: str) -> list[str]:
+def _score_table(found: dict[str, Any], target: str, unit: str, seeds: int) -> list[str]:
     lines = [f"| input | predictor | MAE{unit} | RMSE{unit} | R² |", "|---|---|---|---|---|"]
     lines.append(_row("none", "constant", found["constant"][target]))
     lines += [_row(name, "tree on vectors", by_target[target]) for name, by_target in found["tree"].items()]
     for (name, backbone, size, _), values in leaves(found["network"], target):
-        lines.append(_row(name, backbone if size == "all" else f"{backbone}, {size} images", values))
+        lines.append(_row(name, _named(backbone, size), values))
+    for (name, backbone, size, _), values in leaves(found["ensemble"], target):
+        lines.append(_row(name, f"{_named(backbone, size)}: the {seeds} seeds' mean prediction", values))
     return lines
+
+
+def _named(backbone: str, size: str) -> str:
+    return backbone if size == "all" else f"{backbone}, {size} images"
 
 
 def _difference_table(found: dict[str, Any], target: str, unit: str, seeds: int, confidence: float) -> list[str]:
@@ -233,9 +245,7 @@ def _difference_table(found: dict[str, Any], target: str, unit: str, seeds: int,
     lines = [f"| minus {CONTROL} | backbone | ΔMAE{interval} | ΔRMSE{interval} |", "|---|---|---|---|"]
     for (name, backbone, size, _), d in differences:
         cells = (with_interval(d, m) for m in ("mae", "rmse"))
-        lines.append(
-            f"| {name} | {backbone if size == 'all' else f'{backbone}, {size} images'} | {' | '.join(cells)} |"
-        )
+        lines.append(f"| {name} | {_named(backbone, size)} | {' | '.join(cells)} |")
     lines += ["", "Below zero is better than the control; an interval across zero decides nothing."]
     if seeds < ENOUGH_SEEDS:
         lines.append(f"From fewer than {ENOUGH_SEEDS} seeds no input is called better or worse: {CAUTION}")

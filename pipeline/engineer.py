@@ -49,6 +49,7 @@ def engineer(name: str, source: str, target: str, overrides: Iterable[str] = ())
         "channels": channels,
         "columns": columns,
         "observation": known,
+        "symmetries": features.symmetries(recipe.vectors),
         "missing": [column for column in columns if column.startswith(features.missing(recipe.vectors))],
         "recipe": {"maps": maps, "vectors": recipe.vectors},
     }

@@ -5,7 +5,8 @@
 Writes `fit.zarr` (the roles train, validation and calibration, one after the other) and `test.zarr` (test), so that
 training cannot open the test rows. `attributes["roles"]` gives each role's range of rows, `attributes["statistics"]`
 the mean and standard deviation of every channel, vector column and target: with them a model can treat a new image
-the same way, and a prediction be turned back into physical units.
+the same way, and a prediction be turned back into physical units. What augmentations must know stands beside it: the
+sky and the pixels that the images were taken with, and under what each vector stays the same.
 """
 
 import json
@@ -19,6 +20,7 @@ from jaxtyping import Float, Int, Shaped
 from pipeline import fingerprint, params, store
 from pipeline.command import run
 from pipeline.errors import InputError
+from pipeline.observation import observed
 from pipeline.places import place
 from pipeline.store import Array, Store
 
@@ -50,6 +52,8 @@ def normalise(images: str, engineered: str, split: str, target: str, overrides: 
             "targets": decided["targets"],
             "target_units": {name: labels.attributes["target_units"][name] for name in decided["targets"]},
             "statistics": statistics,
+            "symmetries": inputs.attributes["symmetries"],
+            "observation": observed(labels),
         }
         made_of = fingerprint.digest(
             inputs.attributes["shards"], described, targets[rows], rows, fingerprint.code("pipeline/**/*.py")

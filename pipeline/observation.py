@@ -34,6 +34,12 @@ def observation(images: Store, floor: float, needs: dict[str, str]) -> dict[str,
     return found
 
 
+def observed(images: Store) -> dict[str, float]:
+    """What is known of all images: the median rms of their skies, and the pixel scale if they say it."""
+    scale = images.attributes["pixel_scale"] or _median(images, "pixel_scale")
+    return {"sky_rms": float(np.median(images.read("noise"))), **({"pixel_scale": float(scale)} if scale else {})}
+
+
 def sky_rms(images: Store, floor: float) -> float:
     """The sky rms that features are scaled by.
 

@@ -16,6 +16,7 @@ import models
 from models.network import Network
 from models.training.device import pick_device
 from models.training.predict import predict as answers
+from models.training.symmetric import symmetric
 from pipeline import params, tables
 from pipeline.command import run
 from pipeline.errors import InputError
@@ -25,15 +26,19 @@ from pipeline.store import Store
 
 def predict(folder: str, prepared: str, target: str, overrides: Iterable[str] = ()) -> None:
     """Predict the validation, calibration and test rows of the input `prepared` with the network of a run."""
-    device = params.read(overrides, "train.fit.device")
+    device, chosen = params.read(overrides, "train.fit.device", "predict")
     try:
         model = load(place(folder) / "weights.pt").to(pick_device(device))
     except ValueError as error:
         raise InputError(f"train.fit.device: {error}") from error
+    said = symmetric(model) if chosen.symmetric else model
 
     def answer(store: Store, start: int, stop: int) -> np.ndarray:
         arrays = ("maps",) if model.fusion is None else ("maps", "vectors")
-        return answers(model, *(torch.from_numpy(store.read(name, start, stop)) for name in arrays)).numpy()
+        try:
+            return answers(said, *(torch.from_numpy(store.read(name, start, stop)) for name in arrays)).numpy()
+        except ValueError as error:
+            raise InputError(f"predict.{error}") from error
 
     tables.write(tables.predicted(prepared, answer), target)
 

@@ -43,21 +43,32 @@ def test_a_run_of_more_rows_than_there_are_or_an_unknown_option_is_one_line(tiny
     stage(tiny, "pipeline.split", "images.zarr", "audit.json", "audit/pairs.csv", "split.json")
     stage(tiny, "pipeline.engineer", "raw", "images.zarr", "raw.zarr")
     stage(tiny, "pipeline.normalise", "images.zarr", "raw.zarr", "split.json", "raw")
+    stage(tiny, "pipeline.find_lr", "cnn", "raw/fit.zarr", "rate")
+    words = ("0", "raw/fit.zarr", "rate/rate.json", "raw-cnn", "clock.json")
     for size, override, line in (
         ("34", "train.seeds=[0]", "train: train.sizes: 34 rows, but raw/fit.zarr has 33 to train on\n"),
         ("all", "backbones.cnn={depth: 3}", "train: backbones.cnn: no option 'depth'; there are widths, width, norm"),
         ("all", "backbones.cnn.widths=[]", "train: backbones.cnn: widths: []; there must be one or more"),
         ("all", "train.fit.device=cuda:99", "train: train.fit.device: 'cuda:99' is not there"),
+        ("30", "train.fit.batch_size=31", "train: train.fit.batch_size: 31 is more than the 30 training rows; choose"),
+        ("all", "train.fit.learning_rate=0.0", "train: train.fit.learning_rate: 0.0 is not a learning rate; give a"),
+        ("all", "train.fit.optimiser.kind=adamm", "train: train.fit.optimiser: no 'adamm'; there are "),
+        ("all", "train.fit.loss.kind=hubber", "train: train.fit.loss.kind: 'hubber' is not valid: input should be"),
+        ("all", "train.fit.loss={kind: huber, detla: 1}", "train: train.fit.loss: no option 'detla' for huber; there"),
+        ("all", "train.fit.augment=[RandomScale]", "train: train.fit.augment: RandomScale changes theta_E, and with"),
+        ("all", "train.fit.augment=[rotatee]", "train: train.fit.augment: no 'rotatee'; there are d4, rotate, shift"),
     ):
-        done = stage(tiny, "pipeline.train", "cnn", size, "0", "raw/fit.zarr", "raw-cnn", "clock.json", override)
+        done = stage(tiny, "pipeline.train", "cnn", size, *words, override)
         assert done.returncode == 1
         assert done.stderr.startswith(line)
         assert done.stderr.count("\n") == 1
-    done = stage(tiny, "pipeline.train", "cnn", "20", "0", "raw/fit.zarr", "raw-cnn", "clock.json")
+    done = stage(tiny, "pipeline.train", "cnn", "20", *words)
     assert done.returncode == 0, done.stderr
     assert {path.name for path in (tiny / "raw-cnn").iterdir()} == {
         "weights.pt",
         "history.csv",
+        "steps.csv",
+        "record.json",
         "fingerprint.json",
     }
     assert not (tiny / ".raw-cnn.checkpoint").exists()

@@ -68,6 +68,7 @@ def test_the_rooms_are_furnished() -> None:
         "split",
         "engineer",
         "normalise",
+        "find_lr",
         "train",
         "predict",
         "baselines",

@@ -19,6 +19,7 @@ from pipeline.audit import audit
 from pipeline.baselines import baselines
 from pipeline.engineer import engineer
 from pipeline.errors import InputError
+from pipeline.find_lr import find_lr
 from pipeline.ingest import ingest
 from pipeline.normalise import normalise
 from pipeline.places import place
@@ -171,7 +172,8 @@ def test_the_stages_run_from_ingest_to_predictions_on_urls(bucket: str, tiny: Pa
         split(images, f"{home}/audit.json", f"{home}/audit/pairs.csv", split_file)
         engineer("engineered", images, raw)
         normalise(images, raw, split_file, prepared)
-        train("cnn", "all", "0", f"{prepared}/fit.zarr", run, f"{home}/clock.json")
+        find_lr("cnn", f"{prepared}/fit.zarr", f"{home}/rate")
+        train("cnn", "all", "0", f"{prepared}/fit.zarr", f"{home}/rate/rate.json", run, f"{home}/clock.json")
         predict(run, prepared, f"{home}/predictions.parquet")
         baselines(prepared, f"{home}/baselines.parquet")
         found[home] = tables.read(f"{home}/predictions.parquet")

@@ -9,6 +9,7 @@ import torch
 
 from pipeline.audit import audit
 from pipeline.engineer import engineer
+from pipeline.find_lr import find_lr
 from pipeline.ingest import ingest
 from pipeline.normalise import normalise
 from pipeline.predict import load, predict
@@ -34,7 +35,8 @@ def prepared(tiny: Path) -> Path:
     ids=["film", "concat", "none"],
 )
 def test_a_network_that_fuses_vectors_is_given_them_and_rebuilt_with_them(prepared: Path, options: str) -> None:
-    train("cnn", "all", "0", "prepared/fit.zarr", "run", "clock.json", [f"backbones.cnn={options}"])
+    find_lr("cnn", "prepared/fit.zarr", "rate")
+    train("cnn", "all", "0", "prepared/fit.zarr", "rate/rate.json", "run", "clock.json", [f"backbones.cnn={options}"])
     predict("run", "prepared", "answers.parquet")
     store, model = Store("prepared/test.zarr"), load(prepared / "run" / "weights.pt").eval()
     columns = len(store.attributes["columns"]) if "fusion" in options else 0

@@ -1,204 +1,191 @@
-"""The training loop: the whole data set on the device, AdamW, a one-cycle schedule, early stopping.
+"""The training loop: an optimiser, a schedule that counts steps, early stopping, and nothing lost when it is killed.
 
-The loss is that of the network's head, or Huber's where the head leaves the choice open.
-
-The order of the rows and their augmentation come from one generator, dropout from torch's own; both, the weights, the
-optimiser and the schedule are in the `State` that is handed out after each epoch: a run that was stopped and resumed
-ends, on a CPU, with the same bits as one that was not.
+Chance has three sources: the order of the rows and their turns (one generator, whose state at the start of the epoch is
+kept: an epoch that is taken up in the middle draws it again), what else happens to images and labels (another), and
+dropout (torch's own). These, the weights, the optimiser, the schedule and the history are the `State`: a run that was
+stopped and resumed ends, on a CPU, with the same bits as one that was not.
 """
 
 import math
 from collections.abc import Callable
 from copy import deepcopy
-from dataclasses import asdict, dataclass
-from functools import partial
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
 import torch
-from jaxtyping import Float
-from lightning_fabric import Fabric
 from torch import Tensor, nn
-from torch.nn.functional import huber_loss
-from torch.optim import AdamW, Optimizer
-from torch.optim.lr_scheduler import LRScheduler, OneCycleLR
 
-from models.training.augment import d4
-from models.training.device import pick_device
+from models.training.loading import Batch, Source
 from models.training.predict import answers
-
-# maps and targets, and vectors for a network that takes them
-Train = (
-    tuple[Float[Tensor, "n c h w"], Float[Tensor, "n t"]]
-    | tuple[Float[Tensor, "n c h w"], Float[Tensor, "n t"], Float[Tensor, "n v"]]
-)
-Validation = (
-    tuple[Float[Tensor, "m c h w"], Float[Tensor, "m t"]]
-    | tuple[Float[Tensor, "m c h w"], Float[Tensor, "m t"], Float[Tensor, "m v"]]
-)
-State = dict[str, Any]  # tensors, numbers, and lists and dicts of them: what torch.load(weights_only=True) accepts
+from models.training.preparation import Held, Parts, prepared
+from models.training.record import Epoch, NotFinite, Record, State
+from models.training.settings import Settings
+from models.training.stepping import Taken
 
 
-@dataclass(frozen=True)
-class Settings:
-    """How to fit; the meaning of each is in params.yaml under train.fit."""
+@runtime_checkable
+class Watcher(Protocol):
+    """Who is told how far a run has come; `state` makes the state from which `fit` resumes, and takes its time."""
 
-    epochs: int
-    batch_size: int
-    learning_rate: float
-    weight_decay: float
-    warmup: float
-    huber_delta: float
-    patience: int
-    augment: str
-    device: str
-    precision: str
+    def stepped(self, step: int, state: Callable[[], State]) -> None:
+        """After every step; not where there are several ranks."""
+
+    def ended(self, epoch: Epoch, state: Callable[[], State]) -> None:
+        """After every epoch."""
 
 
-@dataclass(frozen=True)
-class Epoch:
-    """What one epoch came to. Losses are of normalised targets; a head's own may weigh images in training alone."""
+class Unwatched:
+    """Nobody looks."""
 
-    epoch: int
-    train_loss: float
-    validation_loss: float
-    learning_rate: float  # of its last step
-    best: bool  # so far
+    def stepped(self, step: int, state: Callable[[], State]) -> None: ...
+
+    def ended(self, epoch: Epoch, state: Callable[[], State]) -> None: ...
 
 
 def fit(
     model: nn.Module,
-    train: Train,
-    validation: Validation,
+    train: Held | Source,
+    validation: Held,
     settings: Settings,
     seed: int,
     resume: State | None = None,
-    watch: Callable[[Epoch, State], None] = lambda epoch, state: None,
-) -> list[Epoch]:
-    """Train `model` in place; it ends with the weights of its best epoch on validation. Returns the history.
+    watcher: Watcher | None = None,
+    **about: Any,
+) -> Record:
+    """Train `model` in place; it ends with the weights of its best epoch on validation.
 
-    `watch` is called after every epoch with what it came to and the state from which `resume` continues. Raises
-    `FloatingPointError` when a loss is no longer finite.
+    `about` is what `prepared` may be told besides: what the images are, and how many ranks share the work. Raises
+    `NotFinite` when a loss is no longer finite, `ValueError` naming a setting that cannot be.
     """
-    if settings.augment == "d4" and train[0].shape[2] != train[0].shape[3]:
-        raise ValueError(f"augment: d4 needs square frames, not {train[0].shape[2]} x {train[0].shape[3]}; choose none")
-    fabric = Fabric(**hardware(settings.device, settings.precision))
-    model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # 1.1-1.4 x faster on CPU
-    batch_size = min(settings.batch_size, len(train[0]))
-    optimiser = AdamW(_decayed(model, settings.weight_decay), lr=settings.learning_rate)
-    steps = max(2, settings.epochs * (len(train[0]) // batch_size))
-    warmup = max(settings.warmup, 1.001 / steps)  # torch divides by the steps before the peak, less one
-    schedule = OneCycleLR(optimiser, settings.learning_rate, total_steps=steps, pct_start=warmup)
-    generator = torch.Generator().manual_seed(seed)
-    wrapped, stepper = fabric.setup(model, optimiser)
-    # after the set-up, because an optimiser's state goes to where its parameters are
-    history = _restore(resume, model, optimiser, schedule, generator) if resume else []
-    best = resume["best"] if resume else {}
-    loss_of = _loss(model, settings.huber_delta)
-    maps, target, *vectors = (part.to(fabric.device) for part in train)
-    maps = maps.contiguous(memory_format=torch.channels_last)
-
-    for epoch in range(len(history), settings.epochs):
-        if history and epoch - 1 - max(e.epoch for e in history if e.best) >= settings.patience:
-            break
-        wrapped.train()
-        losses = []
-        for rows in _batches(len(maps), batch_size, generator):
-            images, truth, *beside = (part[rows.to(fabric.device)] for part in (maps, target, *vectors))
-            images = d4(images, generator) if settings.augment == "d4" else images
-            loss = loss_of(wrapped(images, *beside).float(), truth)
-            stepper.zero_grad()
-            fabric.backward(loss)
-            stepper.step()
-            losses.append(loss.detach())
-            rate = schedule.get_last_lr()[0]
-            schedule.step()
-        done = _summary(epoch, losses, _validated(wrapped, validation, loss_of), float(rate), history)
-        history.append(done)
-        best = _copy(model) if done.best else best
-        watch(done, _state(history, best, model, optimiser, schedule, generator))
-    model.load_state_dict(best)
-    return history
+    run = Run(model, prepared(model, train, settings, seed, **about), validation, settings)
+    if resume:
+        run.restore(resume)
+    record = run.through(Unwatched() if watcher is None else watcher)
+    run.parts.part()
+    return record
 
 
-def hardware(device: str, precision: str) -> dict[str, Any]:
-    """Fabric's arguments for one device; `auto` takes the GPU where there is one, and bfloat16 where it has it."""
-    kind, _, index = pick_device(device).partition(":")
-    if precision == "auto":
-        precision = "bf16-mixed" if kind == "cuda" and torch.cuda.is_bf16_supported() else "32-true"
-    return {"accelerator": kind, "devices": [int(index or 0)] if kind == "cuda" else 1, "precision": precision}
+class Run:
+    """A run as far as it has come."""
+
+    def __init__(self, model: nn.Module, parts: Parts, validation: Held, settings: Settings) -> None:
+        self.model, self.parts, self.validation, self.settings = model, parts, validation, settings
+        self.record, self.best = Record(), dict[str, Tensor]()
+        self.done = 0  # batches of this epoch
+        self.began = parts.order.get_state()  # where this epoch's order is drawn from
+        self.kept: State = {}  # what the schedule asked to keep
+        self.taken: Taken | None = None  # the last step, as long as nobody has asked for its numbers
+
+    def through(self, watcher: Watcher) -> Record:
+        """To the last epoch, or the one at which patience runs out."""
+        while len(self.record.epochs) < self.settings.epochs and self.record.waited < self.settings.patience:
+            self._epoch(watcher)
+        self.model.load_state_dict(self.best)
+        self.record.said = self.parts.said
+        return self.record
+
+    def _epoch(self, watcher: Watcher) -> None:
+        parts = self.parts
+        parts.order.set_state(self.began)
+        parts.train()
+        for batch in parts.loader.epoch(parts.order, parts.rank, parts.ranks, start=self.done):
+            self._step(batch)
+            self.done += 1
+            if parts.ranks == 1:
+                watcher.stepped(len(self.record.trace.rates), self.state)
+        self._settle()
+        if parts.objective.adapts and not self.record.epochs:
+            parts.adapt()
+        self.record.epochs.append(self._ended())
+        self.began, self.done = parts.order.get_state(), 0
+        state = self.state()  # of all ranks, and so made by all
+        if parts.rank == 0:
+            watcher.ended(self.record.epochs[-1], lambda: state)
+
+    def _step(self, batch: Batch) -> None:
+        parts, step = self.parts, len(self.record.trace.rates)
+        rate = parts.schedule.rate(step)
+        parts.stepper.set(rate, parts.schedule.momentum(step))
+        taken = parts.step(parts.treated(batch, step))
+        parts.average.update()
+        self._settle()
+        self.record.trace.rates.append(rate)
+        self.taken = taken
+        if parts.schedule.watches:
+            self._observed(step)
+
+    def _settle(self) -> None:
+        """Ask for the numbers of the last step; a schedule that watches hears of those that are not finite."""
+        if self.taken is None:
+            return
+        trace, (loss, norm) = self.record.trace, self.taken.numbers()
+        if not math.isfinite(loss + norm) and not self.parts.schedule.watches:
+            raise self.taken.blamed(len(trace.losses))
+        trace.losses.append(loss)
+        trace.norms.append(norm)
+        self.taken = None
+
+    def _observed(self, step: int) -> None:
+        """What a schedule that looks at the losses wants done with the weights."""
+        self._settle()
+        wish = self.parts.schedule.observe(step, self.record.trace.losses[-1])
+        if wish == "keep":
+            self.kept = {"model": copied(self.model), "optimiser": deepcopy(self.parts.stepper.state_dict())}
+        elif wish == "restore" and self.kept:
+            self.model.load_state_dict(self.kept["model"])
+            self.parts.stepper.load_state_dict(deepcopy(self.kept["optimiser"]))
+
+    def _ended(self) -> Epoch:
+        trace, parts = self.record.trace, self.parts
+        with parts.judged():
+            loss = parts.fabric.broadcast(self._validated() if parts.rank == 0 else 0.0)
+            best = loss < min((e.validation_loss for e in self.record.epochs), default=math.inf)
+            self.best = copied(self.model) if best else self.best
+        parts.schedule.validated(loss)
+        means = torch.tensor([_mean(trace.losses[-self.done :]), _mean(trace.norms[-self.done :])], dtype=torch.float64)
+        of_all = parts.fabric.all_reduce(means, reduce_op="mean")
+        assert isinstance(of_all, Tensor)
+        taught, norm = of_all.tolist()
+        return Epoch(len(self.record.epochs), taught, loss, trace.rates[-1], norm, best)
+
+    @torch.no_grad()
+    def _validated(self) -> float:
+        """The loss of all validation rows, in evaluation mode: there a head's own is a proper score."""
+        maps, target, *vectors = self.validation
+        outputs = answers(self.model, maps, vectors[0] if vectors else None)
+        device = self.parts.fabric.device
+        loss = float(self.parts.objective(outputs.to(device), target.to(device)))
+        if not math.isfinite(loss):
+            said = f"epoch {len(self.record.epochs)}: the loss on validation is {loss:g}"
+            raise NotFinite(f"{said}; try a lower train.fit.learning_rate", [])
+        return loss
+
+    def state(self) -> State:
+        """Everything that the rest of the run depends on."""
+        self._settle()
+        return {
+            "record": self.record.state(),
+            "best": self.best,
+            "done": self.done,
+            "began": self.began,
+            "kept": self.kept,
+            "model": copied(self.model),
+            "parts": self.parts.state(),
+        }
+
+    def restore(self, state: State) -> None:
+        """Put everything back as it was."""
+        self.record = Record.of(state["record"])
+        self.best, self.done, self.began, self.kept = (state[key] for key in ("best", "done", "began", "kept"))
+        self.model.load_state_dict(state["model"])
+        self.parts.restore(state["parts"])
 
 
-def _loss(model: nn.Module, huber_delta: float) -> Callable[[Tensor, Tensor], Tensor]:
-    """What outputs and targets are compared by: a head's own loss, averaged over the images, or Huber's."""
-    own = getattr(getattr(model, "head", None), "loss", None)
-    if own is None:
-        return partial(huber_loss, delta=huber_delta)
-    return lambda outputs, target: own(outputs, target).mean()
-
-
-@torch.no_grad()
-def _validated(model: nn.Module, validation: Validation, loss_of: Callable[[Tensor, Tensor], Tensor]) -> float:
-    """The loss on the validation rows, on the device of the model: a head's loss may have weights of its own."""
-    maps, target, vectors = (*validation, None)[:3]
-    device = next(model.parameters()).device
-    return float(loss_of(answers(model, maps, vectors).to(device), target.to(device)))
-
-
-def _batches(rows: int, batch_size: int, generator: torch.Generator) -> list[Tensor]:
-    """The rows in a new order, in whole batches; what is left over waits for the next shuffle."""
-    return [batch for batch in torch.randperm(rows, generator=generator).split(batch_size) if len(batch) == batch_size]
-
-
-def _decayed(model: nn.Module, weight_decay: float) -> list[dict[str, Any]]:
-    """Parameter groups: weight decay for matrices and kernels, none for biases and normalisation."""
-    matrices = [p for p in model.parameters() if p.ndim > 1]
-    vectors = [p for p in model.parameters() if p.ndim <= 1]
-    return [{"params": matrices, "weight_decay": weight_decay}, {"params": vectors, "weight_decay": 0.0}]
-
-
-def _summary(epoch: int, losses: list[Tensor], validation_loss: float, rate: float, history: list[Epoch]) -> Epoch:
-    train_loss = float(torch.stack(losses).mean())
-    if not math.isfinite(train_loss + validation_loss):
-        raise FloatingPointError(
-            f"epoch {epoch}: the loss is {train_loss:g} in training and {validation_loss:g} on validation; "
-            "try a lower train.fit.learning_rate"
-        )
-    best = validation_loss < min((e.validation_loss for e in history), default=math.inf)
-    return Epoch(epoch, train_loss, validation_loss, rate, best)
-
-
-def _copy(model: nn.Module) -> dict[str, Tensor]:
+def copied(model: nn.Module) -> dict[str, Tensor]:
+    """The weights, where no step changes them."""
     return {name: tensor.detach().cpu().clone() for name, tensor in model.state_dict().items()}
 
 
-def _state(
-    history: list[Epoch],
-    best: dict[str, Tensor],
-    model: nn.Module,
-    optimiser: Optimizer,
-    schedule: LRScheduler,
-    generator: torch.Generator,
-) -> State:
-    return {
-        "history": [asdict(epoch) for epoch in history],
-        "best": best,
-        "model": _copy(model),
-        "optimiser": deepcopy(optimiser.state_dict()),
-        "schedule": {k: v for k, v in schedule.state_dict().items() if isinstance(v, int | float | list)},
-        "shuffle": generator.get_state(),
-        "torch": torch.get_rng_state(),  # dropout
-        "cuda": torch.cuda.get_rng_state_all(),  # likewise; empty without a GPU
-    }
-
-
-def _restore(
-    state: State, model: nn.Module, optimiser: Optimizer, schedule: LRScheduler, generator: torch.Generator
-) -> list[Epoch]:
-    """Put everything back as it was after the state's last epoch."""
-    model.load_state_dict(state["model"])
-    optimiser.load_state_dict(state["optimiser"])
-    schedule.load_state_dict(state["schedule"])
-    generator.set_state(state["shuffle"])
-    torch.set_rng_state(state["torch"])
-    torch.cuda.set_rng_state_all(state["cuda"])
-    return [Epoch(**epoch) for epoch in state["history"]]
+def _mean(values: list[float]) -> float:
+    """Of those that are finite: a schedule that watches may have let others pass."""
+    finite = [value for value in values if math.isfinite(value)]
+    return sum(finite) / len(finite) if finite else math.nan

@@ -13,8 +13,12 @@ def predict(
     model: nn.Module, maps: Float[Tensor, "n c h w"], vectors: Float[Tensor, "n v"] | None = None
 ) -> Float[Tensor, "n t"]:
     """Predictions for all maps: the points of the model's head, or what a model without one says."""
-    point = getattr(getattr(model, "head", None), "point", _as_they_are)
-    return answers(model, maps, vectors, point)
+    return answers(model, maps, vectors, point_of(model))
+
+
+def point_of(model: nn.Module) -> Callable[[Tensor], Tensor]:
+    """What makes targets of the model's outputs: its head, or nothing where it has none."""
+    return getattr(getattr(model, "head", None), "point", _as_they_are)
 
 
 def _as_they_are(outputs: Tensor) -> Tensor:

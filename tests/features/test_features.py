@@ -11,7 +11,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from features import MAPS, VECTORS, check, compute_maps, compute_vectors, map_names, needs
+from features import MAPS, VECTORS, check, compute_maps, compute_vectors, map_names, needs, symmetries
 from features.contract import QUESTIONS, Asked
 from features.feature import OBSERVATION, Feature
 from features.fourier import multipoles
@@ -124,6 +124,21 @@ def test_a_recipe_without_vectors_has_no_columns(draw: Callable[..., Tensor]) ->
 def test_a_recipe_says_what_it_needs_to_know_of_the_observation() -> None:
     assert needs({"pixels": {}, "radial_residual": {"width": 2.0}}, {"radial_profile": {}}) == {}
     assert needs({"pixels": {}, "spectrum": {"feature": "log_power"}}, {"multipoles": {}}) == {"sky_rms": "spectrum"}
+
+
+@pytest.mark.parametrize("options", [{}, {"phases": False}, {"phases": True}], ids=str)
+def test_the_symmetries_of_a_vector_are_those_that_it_keeps(options: Mapping[str, Any]) -> None:
+    """Under whatever label: the phases of multipoles turn with the image, their amplitudes and a profile do not."""
+    recipe = {"modes": {"feature": "multipoles", **options}, "radial_profile": {"width": 2.0}}
+    kept = QUESTIONS["turns_as_declared"](asked(("multipoles", options))) == ""
+    assert kept != bool(options.get("phases"))
+    assert symmetries(recipe) == {"modes": ("d4",) if kept else (), "radial_profile": ("d4",)}
+
+
+def test_a_vector_that_turns_has_no_symmetry(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(VECTORS, "top", Feature(radial_profile, keeps="the top", loses="the rest", turns="has a top"))
+    assert symmetries({"top": {}}) == {"top": ()}
+    assert symmetries({}) == {}
 
 
 def test_a_vector_is_told_what_it_asks_for(monkeypatch: pytest.MonkeyPatch, draw: Callable[..., Tensor]) -> None:

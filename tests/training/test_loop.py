@@ -6,6 +6,7 @@ from copy import deepcopy
 from dataclasses import replace
 from importlib import import_module
 from types import ModuleType
+from typing import Any
 
 import numpy as np
 import pytest
@@ -16,24 +17,30 @@ from torch.optim import SGD
 from torch.optim.lr_scheduler import OneCycleLR
 
 import models
-from models.training.augment import d4
 from models.training.device import pick_device
-from models.training.loop import Epoch, Settings, State, fit
+from models.training.loop import fit
 from models.training.predict import predict
+from models.training.record import Epoch, NotFinite, State
+from models.training.settings import Settings
 
 Rows = tuple[Tensor, Tensor]
 SETTINGS = Settings(
-    epochs=5,
-    batch_size=8,
-    learning_rate=1e-2,
-    weight_decay=1e-2,
-    warmup=0.3,
-    huber_delta=1.0,
-    patience=100,
-    augment="none",
-    device="cpu",
-    precision="32-true",
+    epochs=5, batch_size=8, learning_rate=1e-2, patience=100, augment=[], device="cpu", precision="32-true"
 )
+
+
+class Watch:
+    """Calls `ended` after every epoch, with the state made; `stepped` after every step, with how to make it."""
+
+    def __init__(
+        self,
+        ended: Callable[[Epoch, State], object] = lambda epoch, state: None,
+        stepped: Callable[[int, Callable[[], State]], object] = lambda step, state: None,
+    ) -> None:
+        self._ended, self.stepped = ended, stepped
+
+    def ended(self, epoch: Epoch, state: Callable[[], State]) -> None:
+        self._ended(epoch, state())
 
 
 def linear(pixels: int = 16) -> nn.Module:
@@ -59,6 +66,10 @@ def slope(maps: Tensor) -> Tensor:
     return maps.flatten(1) @ (weights / weights.norm())[:, None]
 
 
+def epochs(*arguments: Any, **options: Any) -> list[Epoch]:
+    return fit(*arguments, **options).epochs
+
+
 def equal(first: State, second: State) -> bool:
     return first.keys() == second.keys() and all(torch.equal(first[key], second[key]) for key in first)
 
@@ -71,41 +82,14 @@ def validation_loss(model: nn.Module, validation: Rows) -> float:
 # augmentation
 
 
-def test_d4_gives_the_eight_symmetries_equally_often() -> None:
-    """Against numpy's rotations of the image and of its transpose; the channels of an image turn together."""
-    image = np.arange(32, dtype=np.float32).reshape(2, 4, 4)
-    elements = [np.rot90(side, k, axes=(1, 2)) for side in (image, image.transpose(0, 2, 1)) for k in range(4)]
-    turned = d4(torch.from_numpy(image).repeat(8000, 1, 1, 1), torch.Generator().manual_seed(0))
-    found, counts = np.unique(turned.flatten(1).numpy(), axis=0, return_counts=True)
-    np.testing.assert_array_equal(found, np.unique([element.ravel() for element in elements], axis=0))
-    assert len(found) == 8
-    assert ((counts - 1000) ** 2 / 1000).sum() < 24.3  # chi^2 of seven degrees of freedom, one in a thousand
-
-
-def test_d4_leaves_its_input_and_the_order_of_images_alone() -> None:
-    maps = torch.arange(50.0)[:, None, None, None] + torch.rand(50, 3, 5, 5) / 2
-    before = maps.clone()
-    turned = d4(maps, torch.Generator().manual_seed(0))
-    assert torch.equal(maps, before)
-    assert not torch.equal(turned, before)
-    assert torch.equal(turned.flatten(2).sort().values, before.flatten(2).sort().values)
-
-
-def test_d4_is_decided_by_its_generator() -> None:
-    maps, generator = rows(50)[0], torch.Generator().manual_seed(0)
-    first, second = d4(maps, generator), d4(maps, generator)
-    assert not torch.equal(first, second)
-    assert torch.equal(first, d4(maps, generator.manual_seed(0)))
-
-
 def test_fit_augments_when_it_is_asked_to() -> None:
     """A label that turns with the image cannot be learnt from turned images."""
     train, validation = rows(64, slope), rows(64, slope, seed=1)
-    losses = {}
-    for augment in ("none", "d4"):
+    losses: dict[int, float] = {}
+    for augment in ([], ["d4"]):
         settings = replace(SETTINGS, augment=augment, epochs=20, learning_rate=0.1)
-        losses[augment] = fit(linear(), train, validation, settings, seed=0)[-1].train_loss
-    assert losses["none"] < 0.1 < losses["d4"]
+        losses[len(augment)] = epochs(linear(), train, validation, settings, seed=0)[-1].train_loss
+    assert losses[0] < 0.1 < losses[1]
 
 
 # learning
@@ -114,7 +98,7 @@ def test_fit_augments_when_it_is_asked_to() -> None:
 def test_learns_a_linear_label() -> None:
     train, validation = rows(256, slope), rows(64, slope, seed=1)
     model = linear()
-    history = fit(model, train, validation, replace(SETTINGS, epochs=15, learning_rate=0.1), seed=0)
+    history = epochs(model, train, validation, replace(SETTINGS, epochs=15, learning_rate=0.1), seed=0)
     constant = float(huber_loss(torch.zeros_like(validation[1]), validation[1]))
     assert validation_loss(model, validation) < 0.2 * constant
     assert history[-1].train_loss < 0.2 * history[0].train_loss
@@ -124,7 +108,9 @@ def test_ends_with_the_weights_of_its_best_epoch() -> None:
     train, validation = rows(16), rows(16, seed=1)  # noise: whoever learns it does worse on other noise
     model, states = cnn(), []
     settings = replace(SETTINGS, epochs=12, learning_rate=0.05)
-    history = fit(model, train, validation, settings, seed=0, watch=lambda epoch, state: states.append(state["model"]))
+    history = epochs(
+        model, train, validation, settings, seed=0, watcher=Watch(lambda epoch, state: states.append(state["model"]))
+    )
     losses = [epoch.validation_loss for epoch in history]
     best = int(np.argmin(losses))
     assert 0 < best < 11
@@ -141,8 +127,8 @@ def test_the_losses_are_huber_losses() -> None:
     model = linear()
     with torch.no_grad():
         expected = [float(huber_loss(model(maps), target, delta=0.3)) for maps, target in (train, validation)]
-    settings = replace(SETTINGS, epochs=1, learning_rate=1e-12, huber_delta=0.3)
-    (epoch,) = fit(model, train, validation, settings, seed=0)
+    settings = replace(SETTINGS, epochs=1, learning_rate=1e-12, loss={"kind": "huber", "delta": 0.3})
+    (epoch,) = epochs(model, train, validation, settings, seed=0)
     assert [epoch.train_loss, epoch.validation_loss] == pytest.approx(expected, rel=1e-5)
 
 
@@ -151,15 +137,15 @@ def test_the_seed_decides_the_weights() -> None:
     ends = []
     for seed in (0, 0, 1):
         model = linear()
-        fit(model, train, validation, replace(SETTINGS, augment="d4"), seed)
+        fit(model, train, validation, replace(SETTINGS, augment=["d4"]), seed)
         ends.append(model.state_dict())
     assert equal(ends[0], ends[1])
     assert not equal(ends[0], ends[2])
 
 
-@pytest.mark.parametrize("augment", ["none", "d4"])
+@pytest.mark.parametrize("augment", [[], ["d4"]], ids=["as they are", "turned"])
 @pytest.mark.parametrize("stop", [0, 2, 4], ids=["after the first epoch", "half way", "after the last epoch"])
-def test_a_run_that_was_stopped_ends_as_one_that_was_not(augment: str, stop: int) -> None:
+def test_a_run_that_was_stopped_ends_as_one_that_was_not(augment: list[str], stop: int) -> None:
     """To the bit, with dropout, from a file."""
     train, validation = rows(30), rows(16, seed=1)
     settings = replace(SETTINGS, augment=augment, learning_rate=0.05)
@@ -170,14 +156,15 @@ def test_a_run_that_was_stopped_ends_as_one_that_was_not(augment: str, stop: int
         torch.save(state, files[-1])
 
     whole = cnn()
-    history = fit(whole, train, validation, settings, seed=0, watch=watch)
+    history = epochs(whole, train, validation, settings, seed=0, watcher=Watch(watch))
     files[stop].seek(0)
     resumed = cnn()
     torch.manual_seed(123)  # another process would be elsewhere
     torch.rand(7)
     state = torch.load(files[stop], weights_only=True)
     later: list[Epoch] = []
-    assert fit(resumed, train, validation, settings, 5, state, lambda epoch, state: later.append(epoch)) == history
+    watcher = Watch(lambda epoch, state: later.append(epoch))
+    assert epochs(resumed, train, validation, settings, 5, state, watcher) == history
     assert later == history[stop + 1 :]
     assert equal(resumed.state_dict(), whole.state_dict())
 
@@ -188,25 +175,25 @@ def test_stops_after_so_many_epochs_without_a_better_one(patience: int) -> None:
     blank = torch.zeros(16, 1, 4, 4)
     model, states = linear(), []
     settings = replace(SETTINGS, epochs=10, patience=patience)
-    history = fit(
+    history = epochs(
         model,
         (blank, torch.ones(16, 1)),
         (blank, -torch.ones(16, 1)),
         settings,
         seed=0,
-        watch=lambda epoch, state: states.append(state),
+        watcher=Watch(lambda epoch, state: states.append(state)),
     )
     losses = [epoch.validation_loss for epoch in history]
     assert losses == sorted(losses)
     assert [epoch.best for epoch in history] == [True] + [False] * patience
     assert equal(model.state_dict(), states[0]["model"])
-    again = fit(linear(), (blank, torch.ones(16, 1)), (blank, -torch.ones(16, 1)), settings, 0, resume=states[-1])
+    again = epochs(linear(), (blank, torch.ones(16, 1)), (blank, -torch.ones(16, 1)), settings, 0, resume=states[-1])
     assert again == history  # a run that had stopped stays stopped
 
 
 def test_a_better_epoch_gives_new_patience() -> None:
     train = rows(64, slope)
-    history = fit(linear(), train, train, replace(SETTINGS, epochs=12, patience=1, learning_rate=1e-3), seed=0)
+    history = epochs(linear(), train, train, replace(SETTINGS, epochs=12, patience=1, learning_rate=1e-3), seed=0)
     assert len(history) == 12
 
 
@@ -216,7 +203,9 @@ def test_a_better_epoch_gives_new_patience() -> None:
 def one_cycle(steps: int, settings: Settings) -> list[float]:
     """Torch's learning rate at every step, and after the last."""
     optimiser = SGD([nn.Parameter(torch.zeros(1))], lr=1.0)
-    schedule = OneCycleLR(optimiser, settings.learning_rate, total_steps=steps, pct_start=settings.warmup)
+    schedule = OneCycleLR(
+        optimiser, settings.learning_rate, total_steps=steps, pct_start=settings.schedule.get("warmup", 0.3)
+    )
     rates = [schedule.get_last_lr()[0]]
     for _ in range(steps):
         optimiser.step()
@@ -225,10 +214,10 @@ def one_cycle(steps: int, settings: Settings) -> list[float]:
     return rates
 
 
-@pytest.mark.parametrize(("count", "batch_size"), [(32, 8), (30, 8), (5, 8)])
+@pytest.mark.parametrize(("count", "batch_size"), [(32, 8), (30, 8), (8, 8)])
 def test_the_learning_rate_is_one_cycle_of_torch(count: int, batch_size: int) -> None:
-    settings = replace(SETTINGS, batch_size=batch_size, epochs=6, warmup=0.4)
-    history = fit(linear(), rows(count), rows(8, seed=1), settings, seed=0)
+    settings = replace(SETTINGS, batch_size=batch_size, epochs=6, schedule={"kind": "one_cycle", "warmup": 0.4})
+    history = epochs(linear(), rows(count), rows(8, seed=1), settings, seed=0)
     steps = max(1, count // batch_size)
     rates = one_cycle(6 * steps, settings)
     assert [epoch.learning_rate for epoch in history] == pytest.approx(rates[steps - 1 :: steps][:6], rel=1e-12)
@@ -238,7 +227,13 @@ def test_the_learning_rate_is_one_cycle_of_torch(count: int, batch_size: int) ->
 def test_a_warmup_of_exactly_one_step_is_possible(count: int, warmup: float) -> None:
     """Torch's one-cycle schedule divides by the steps of the warm-up less one."""
     model = linear()
-    fit(model, rows(count), rows(8, seed=1), replace(SETTINGS, epochs=1, warmup=warmup), seed=0)
+    fit(
+        model,
+        rows(count),
+        rows(8, seed=1),
+        replace(SETTINGS, epochs=1, schedule={"kind": "one_cycle", "warmup": warmup}),
+        seed=0,
+    )
     assert not equal(model.state_dict(), linear().state_dict())
 
 
@@ -294,25 +289,31 @@ def test_an_epoch_is_whole_batches_of_different_rows_and_no_row_is_left_out_for_
     assert set().union(*epochs) == set(range(10))
 
 
-def test_a_batch_larger_than_the_data_is_the_data() -> None:
-    ends = []
-    for batch_size in (12, 1000):
-        model = linear()
-        fit(model, rows(12), rows(8, seed=1), replace(SETTINGS, batch_size=batch_size), seed=0)
-        ends.append(model.state_dict())
-    assert equal(*ends)
-    assert not equal(ends[0], linear().state_dict())
+def test_a_batch_larger_than_the_data_is_refused() -> None:
+    with pytest.raises(ValueError, match=r"^batch_size: 16 is more than the 12 training rows; choose at most 12"):
+        fit(linear(), rows(12), rows(8, seed=1), replace(SETTINGS, batch_size=16), seed=0)
 
 
 # faults
 
 
 @pytest.mark.parametrize("part", [0, 1], ids=["maps", "target"])
-def test_a_nan_in_training_is_an_error_that_names_the_epoch(part: int) -> None:
+def test_a_nan_in_training_names_its_row(part: int) -> None:
     train = rows(32)
     train[part][3] = torch.nan
-    with pytest.raises(FloatingPointError, match=r"^epoch 0: the loss is nan in training"):
+    with pytest.raises(NotFinite, match=r"^step \d: the loss is nan.* of rows not finite themselves") as caught:
         fit(linear(), train, rows(8, seed=1), SETTINGS, seed=0)
+    assert caught.value.rows == [3]
+
+
+def test_weights_that_run_away_are_blamed_on_the_rate_and_no_state_is_given_out_of_them() -> None:
+    states: list[State] = []
+    settings = replace(SETTINGS, loss={"kind": "mse"}, optimiser={"kind": "sgd"}, learning_rate=1e12)
+    watcher = Watch(stepped=lambda step, state: states.append(state()))
+    with pytest.raises(NotFinite, match=r"rows finite, so the weights have run away: try a lower train\.fit") as caught:
+        fit(linear(), rows(64), rows(8, seed=1), settings, seed=0, watcher=watcher)
+    assert len(set(caught.value.rows)) == 8
+    assert all(state["record"]["trace"]["losses"].isfinite().all() for state in states)
 
 
 def test_a_nan_that_comes_later_is_an_error_that_names_its_epoch() -> None:
@@ -322,8 +323,8 @@ def test_a_nan_that_comes_later_is_an_error_that_names_its_epoch() -> None:
         if epoch.epoch == 1:
             validation[1][0] = torch.nan
 
-    with pytest.raises(FloatingPointError, match=r"^epoch 2: .* nan on validation; try a lower train\.fit"):
-        fit(linear(), rows(32), validation, SETTINGS, seed=0, watch=spoil)
+    with pytest.raises(NotFinite, match=r"^epoch 2: the loss on validation is nan; try a lower"):
+        fit(linear(), rows(32), validation, SETTINGS, seed=0, watcher=Watch(spoil))
 
 
 # prediction
@@ -368,7 +369,7 @@ def test_a_gpu_that_is_not_there_is_refused_by_name() -> None:
 def test_auto_is_a_device_that_works() -> None:
     assert torch.ones(2, device=pick_device("auto")).sum().item() == 2
     assert pick_device("cpu") == "cpu"
-    history = fit(linear(), rows(16), rows(8), replace(SETTINGS, epochs=1, device="auto", precision="auto"), seed=0)
+    history = epochs(linear(), rows(16), rows(8), replace(SETTINGS, epochs=1, device="auto", precision="auto"), seed=0)
     assert len(history) == 1
 
 
@@ -382,13 +383,13 @@ def beside(count: int, seed: int = 0) -> tuple[Tensor, Tensor, Tensor]:
 
 
 @pytest.mark.parametrize("kind", ["point", "gaussian", "quantiles", "flow"])
-@pytest.mark.parametrize("augment", ["none", "d4"])
-def test_learns_from_vectors_with_the_loss_of_any_head(kind: str, augment: str) -> None:
+@pytest.mark.parametrize("augment", [[], ["d4"]], ids=["as they are", "turned"])
+def test_learns_from_vectors_with_the_loss_of_any_head(kind: str, augment: list[str]) -> None:
     train, validation = beside(256), beside(64, seed=1)
     torch.manual_seed(0)
     model = models.build("cnn", 1, 1, 3, widths=[8], fusion="concat", head={"kind": kind, "widths": [16]})
     settings = replace(SETTINGS, epochs=10, batch_size=32, learning_rate=0.03, augment=augment)
-    history = fit(model, train, validation, settings, seed=0)
+    history = epochs(model, train, validation, settings, seed=0)
     found = predict(model, validation[0], validation[2])
     assert found.shape == (64, 1)
     assert (found - validation[1]).square().mean() < 0.1 * validation[1].var()
@@ -406,7 +407,7 @@ def test_the_losses_are_the_head_s_own_and_in_validation_unweighted() -> None:
         mean, std = untouched.train()(train[0]).unbind(2)
         taught = (std**2 * (std.log() + (train[1] - mean) ** 2 / std**2 / 2)).mean()
     settings = replace(SETTINGS, epochs=1, batch_size=16, learning_rate=1e-12)
-    (epoch,) = fit(model, train, validation, settings, seed=0)
+    (epoch,) = epochs(model, train, validation, settings, seed=0)
     with torch.no_grad():
         mean, std = model.eval()(validation[0]).unbind(2)
         validated = nn.GaussianNLLLoss()(mean, validation[1], std**2)
