@@ -55,16 +55,18 @@ def _drawn(curve: Any, choice: Any, name: str) -> bytes:
     """The losses over the rates, and what was made of them."""
     from matplotlib import pyplot as plt
 
+    from models.training.range_test import smoothed
     from pipeline.drawing import STYLE, png
 
+    smooth = smoothed(curve.losses)
+    low, first = smooth.min(), smooth[0]
     with plt.rc_context(STYLE):
         figure, axes = plt.subplots(figsize=(6, 3.8))
         axes.plot(curve.rates, curve.losses, label="loss of a step")
-        axes.plot(curve.rates, curve.smoothed, label="smoothed")
+        axes.plot(curve.rates, smooth, label="smoothed")
         axes.axvline(choice.rate, color="0.2", label=f"chosen: {choice.rate:.2g}")
         axes.axvline(choice.edge, color="0.2", linestyle=":", label=f"edge: {choice.edge:.2g}")
         axes.set(xscale="log", xlabel="learning rate", ylabel="training loss", title=name)
-        low, first = min(curve.smoothed), curve.smoothed[0]
         axes.set_ylim(low - 0.2 * (first - low), first + 1.0 * (first - low))
         axes.legend()
         return png(figure)

@@ -19,8 +19,8 @@ class Logger(Protocol):
     def close(self) -> None: ...
 
 
-def logger(kind: str, folder: Place, name: str, since: int = 0) -> Logger:
-    """Where curves go: files in `folder`/`name`, of `none`, `dvclive` or `tensorboard`.
+def logger(kind: str, folder: Place, since: int = 0) -> Logger:
+    """Where curves go: files in `folder`, of `none`, `dvclive` or `tensorboard`.
 
     A run that is resumed gives the first step it takes anew, `since`: later ones of the run that was killed are
     dropped, earlier ones kept. With zero nothing is kept. Raises `InputError` for an unknown kind, a package that is
@@ -31,7 +31,7 @@ def logger(kind: str, folder: Place, name: str, since: int = 0) -> Logger:
     if kind != "none" and is_remote(folder):
         raise InputError(f"train.watch.log: {kind} writes to a local folder, not to {folder}; choose none")
     try:
-        return KINDS[kind](folder / name, since)
+        return KINDS[kind](folder, since)
     except ModuleNotFoundError as error:
         raise InputError(
             f"train.watch.log: {kind} needs a package ({error}); pip install '.[logs]', or choose none"

@@ -74,8 +74,9 @@ def train(
     resume = checkpoint.resumed()
     model = task.network(int(seed))
     alone = slot(chosen.device) if world.size == 1 else nullcontext(chosen.device)
-    kept_log = logger(watch.log if world.rank == 0 else "none", place(clock).parent, folder.name, since=_epochs(resume))
-    with alone as device, closing(kept_log) as log, fitting.explained(task.store, chosen):
+    followed = watch.log if world.rank == 0 else "none"
+    curves = logger(followed, place(clock).with_suffix(""), since=_epochs(resume))
+    with alone as device, closing(curves) as log, fitting.explained(task.store, chosen):
         settings = fitting.settings_of(chosen, found["learning_rate"], found["edge"], device)
         progress = Progress(folder.name, chosen.epochs, checkpoint, log)
         about = {"images": task.images, "ranks": world.size}

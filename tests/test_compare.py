@@ -214,6 +214,7 @@ def found() -> dict[str, Any]:
         "constant": {target: FIGURES for target in ("mass", "slope")},
         "tree": {"engineered": {target: FIGURES for target in ("mass", "slope")}},
         "network": compare.nested({key: FIGURES for key in KEYS}),
+        "ensemble": compare.nested({key: FIGURES for key in KEYS}),
         "difference": compare.nested({key: FIGURES for key in KEYS if key[0] != "raw"}),
     }
 
@@ -223,7 +224,7 @@ def test_the_verdict_has_a_line_for_every_predictor_and_every_contrast(found: di
     assert len(sections) == 2
     for text in sections:
         lines = [[part.strip() for part in line.split("|")[1:-1]] for line in text.splitlines() if "1.0000" in line]
-        predictors, contrasts = lines[:14], lines[14:]
+        predictors, ensembles, contrasts = lines[:14], lines[14:26], lines[26:]
         assert [line[:2] for line in predictors[:2]] == [["none", "constant"], ["engineered", "tree on vectors"]]
         labels = [
             [name, backbone + end]
@@ -232,6 +233,7 @@ def test_the_verdict_has_a_line_for_every_predictor_and_every_contrast(found: di
             for end in ("", ", 100 images")
         ]
         assert [line[:2] for line in predictors[2:]] == labels
+        assert [line[:2] for line in ensembles] == [[a, f"{b}: the 6 seeds' mean prediction"] for a, b in labels]
         assert [line[:2] for line in contrasts] == labels[4:]
         assert all(line[2] == "+1.0000 [+1.0000, +1.0000]" for line in contrasts)
 
@@ -292,6 +294,10 @@ def test_the_stage_scores_the_test_lenses_of_every_run(predictions: Path) -> Non
         tests = [lines[lines["role"] == "test"] for lines in runs]
         maes[name] = np.mean([mean_absolute_error(lines["truth"], lines["prediction"]) for lines in tests])
         assert found["network"][name]["cnn"]["all"]["mass"]["mae"] == pytest.approx(maes[name])
+        mean = np.mean([lines["prediction"] for lines in tests], axis=0)
+        together = found["ensemble"][name]["cnn"]["all"]["mass"]["mae"]
+        assert together == pytest.approx(mean_absolute_error(tests[0]["truth"], mean))
+        assert together < maes[name]
     difference = found["difference"]["engineered"]["cnn"]["all"]["mass"]
     assert difference["mae"] == pytest.approx(maes["engineered"] - maes["raw"])
     assert difference["mae_high"] < 0

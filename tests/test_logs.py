@@ -20,7 +20,7 @@ sys.path.insert(0, {str(ROOT)!r})
 from pathlib import Path
 from pipeline.logs import logger
 for since, stop in ((0, 4), (2, 5)):
-    log = logger("dvclive", Path("logs"), "a-run", since)
+    log = logger("dvclive", Path("logs/a-run"), since)
     for step in range(since, stop):
         log.log(step, {{"loss/train": since + step / 10, "rate": 1.0}})
     if not since: continue  # killed
@@ -75,19 +75,19 @@ def events(folder: Path, tag: str) -> list[tuple[int, float]]:
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")  # of TensorBoard's own
 def test_tensorboard_reads_what_was_logged(tmp_path: Path) -> None:
     for since, stop in ((0, 4), (2, 5)):
-        log = logger("tensorboard", tmp_path, "a-run", since)
+        log = logger("tensorboard", tmp_path / "a-run", since)
         for step in range(since, stop):
             log.log(step, {"loss/train": since + step / 10})
         log.close()
     assert events(tmp_path / "a-run", "loss/train") == [(0, 0.0), (1, 0.1), (2, 2.2), (3, 2.3), (4, 2.4)]
-    anew = logger("tensorboard", tmp_path, "a-run")
+    anew = logger("tensorboard", tmp_path / "a-run")
     anew.log(0, {"loss/train": 7.0})
     anew.close()
     assert events(tmp_path / "a-run", "loss/train") == [(0, 7.0)]
 
 
 def test_none_touches_nothing(tmp_path: Path) -> None:
-    log = logger("none", tmp_path / "logs", "a-run", 3)
+    log = logger("none", tmp_path / "logs" / "a-run", 3)
     log.log(0, {"loss": 1.0})
     log.close()
     assert list(tmp_path.iterdir()) == []
@@ -95,7 +95,7 @@ def test_none_touches_nothing(tmp_path: Path) -> None:
 
 def test_an_unknown_kind_lists_the_known(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"^train\.watch\.log: no 'wandb'; there are none, dvclive, tensorboard$"):
-        logger("wandb", tmp_path, "a-run")
+        logger("wandb", tmp_path / "a-run")
 
 
 @pytest.mark.parametrize(("kind", "package"), [("dvclive", "dvclive"), ("tensorboard", "tensorboard")])
@@ -106,10 +106,10 @@ def test_a_package_that_is_not_there_is_named(
         monkeypatch.delitem(sys.modules, name)
     monkeypatch.setitem(sys.modules, package, None)
     with pytest.raises(InputError, match=rf"^train\.watch\.log: {kind} needs .*{package}.*pip install '\.\[logs\]'"):
-        logger(kind, tmp_path, "a-run")
+        logger(kind, tmp_path / "a-run")
     assert list(tmp_path.iterdir()) == []
 
 
 def test_a_url_is_no_folder_for_curves() -> None:
     with pytest.raises(InputError, match=r"^train\.watch\.log: dvclive writes to a local folder, not to memory://"):
-        logger("dvclive", place("memory://bucket/logs"), "a-run")
+        logger("dvclive", place("memory://bucket/logs"))

@@ -15,12 +15,21 @@ from pipeline.tables import physical
 
 ROWS = 60
 ARRAYS = {
-    "images.zarr": [Array("targets", "float64", (3,), ("t",)), Array("id", "str")],
+    "images.zarr": [Array("targets", "float64", (3,), ("t",)), Array("id", "str"), Array("noise", "float32")],
     "input.zarr": [Array("maps", "float32", (2, 6, 6), ("c", "h", "w")), Array("vectors", "float32", (3,), ("k",))],
 }
 MANIFESTS = {
-    "images.zarr": {"target_names": ["unused", "slope", "mass"], "target_units": {"slope": "", "mass": "dex(eV)"}},
-    "input.zarr": {"channels": ["pixels", "pedestal"], "columns": ["first", "second", "third"], "missing": ["third"]},
+    "images.zarr": {
+        "target_names": ["unused", "slope", "mass"],
+        "target_units": {"slope": "", "mass": "dex(eV)"},
+        "pixel_scale": 0.25,
+    },
+    "input.zarr": {
+        "channels": ["pixels", "pedestal"],
+        "columns": ["first", "second", "third"],
+        "missing": ["third"],
+        "symmetries": {"first": ["d4"], "second": []},
+    },
 }
 Values = dict[str, np.ndarray]
 
@@ -34,6 +43,7 @@ def values(generator: np.random.Generator) -> Values:
         "vectors": (generator.normal(size=(ROWS, 3)) * [1, 10, 100] + [3, 2, 1]).astype(np.float32),
         "targets": generator.normal(size=(ROWS, 3)) * [1, 2, 0.4] + [0, 4, -23.7],
         "id": np.array([f"lens {i}" for i in range(ROWS)]),
+        "noise": np.linspace(1, 3, ROWS, dtype=np.float32),
     }
 
 
@@ -65,6 +75,14 @@ def prepare(values: Values, roles: dict[str, list[int]], target: str = "out", ro
 def of_role(stores: dict[str, Store], name: str, role: str) -> np.ndarray:
     opened = stores["test.zarr" if role == "test" else "fit.zarr"]
     return opened.read(name, *opened.attributes["roles"][role])
+
+
+def test_what_augmentations_must_know_goes_with_the_rows(
+    values: Values, roles: dict[str, list[int]], tiny: Path
+) -> None:
+    for store_ in prepare(values, roles).values():
+        assert store_.attributes["observation"] == {"sky_rms": pytest.approx(2.0), "pixel_scale": 0.25}
+        assert store_.attributes["symmetries"] == {"first": ["d4"], "second": []}
 
 
 def test_every_row_goes_where_the_split_sent_it(tiny: Path, values: Values, roles: dict[str, list[int]]) -> None:

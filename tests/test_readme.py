@@ -147,6 +147,14 @@ def check_study(clone: Path, shell: Shell, output: str) -> None:
     assert "raw-cnn-all-0  epoch 1/1" in output
 
 
+def check_optimiser(clone: Path, shell: Shell, output: str) -> None:
+    """Every network was trained again, by another optimiser."""
+    assert {"find_lr@raw-cnn", "train@raw-cnn-all-0", "train@engineered-cnn-all-0"} <= ran(output)
+    made_of = json.loads((clone / "data" / "runs" / "raw-cnn-all-0" / "fingerprint.json").read_text())
+    assert made_of["fit"]["optimiser"] == {"kind": "lion"}
+    assert made_of["rate"]["learning_rate"] == 5e-4
+
+
 def check_preview(clone: Path, shell: Shell, output: str) -> None:
     assert "simulate: 12 lenses of lens64 in lenses.png" in output
     assert (clone / "lenses.png").read_bytes().startswith(b"\x89PNG")
@@ -160,6 +168,7 @@ CHECKS = {
     "queue": check_queue,
     "pipeline.gallery": check_gallery,
     "studies/dvc.yaml": check_study,
+    "optimiser.kind=lion": check_optimiser,
     "--preview": check_preview,
     "$LENSES": check_lenses,
 }

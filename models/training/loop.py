@@ -14,9 +14,9 @@ from typing import Any, Protocol, runtime_checkable
 import torch
 from torch import Tensor, nn
 
-from models.training.loading import Batch, Source
+from models.training.loading import Batch, Held, Source
 from models.training.predict import answers
-from models.training.preparation import Held, Parts, prepared
+from models.training.preparation import Parts, prepared
 from models.training.record import Epoch, NotFinite, Record, State
 from models.training.settings import Settings
 from models.training.stepping import Taken

@@ -6,7 +6,6 @@ from copy import deepcopy
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
 import torch
 from lightning_fabric import Fabric
 from torch import Tensor, nn
@@ -17,7 +16,7 @@ from models.training.averages import Average
 from models.training.compilation import Compiled, compiled
 from models.training.device import hardware
 from models.training.layout import memory_format
-from models.training.loading import Batch, Loader, Source, Workers, choose
+from models.training.loading import Batch, Held, InMemory, Loader, Source, Workers, choose
 from models.training.predict import answers, point_of
 from models.training.progressive import Stage
 from models.training.record import State
@@ -37,20 +36,6 @@ class Images:
     statistics: Mapping[str, Any] | None = None
     observation: Mapping[str, float] | None = None
     vectors: Mapping[str, Sequence[str]] | None = None
-
-
-Held = tuple[Tensor, ...]  # maps and target of rows, and vectors for a network that takes them
-
-
-class InMemory:
-    """Rows that are tensors already, as a source."""
-
-    def __init__(self, parts: Held) -> None:
-        self.names = ("maps", "target", "vectors")[: len(parts)]
-        self.parts, self.rows, self.chunk = dict(zip(self.names, parts, strict=True)), len(parts[0]), len(parts[0])
-
-    def read(self, name: str, start: int, stop: int) -> np.ndarray:
-        return self.parts[name][start:stop].cpu().numpy()
 
 
 @dataclass
@@ -180,6 +165,8 @@ def prepared(
     fabric = Fabric(**machine.arguments())
     if ranks > 1:
         fabric.launch()
+    if settings.accumulate * ranks > settings.batch_size:
+        raise ValueError(f"batch_size: {settings.batch_size} is less than {settings.accumulate} parts on {ranks} ranks")
     source = InMemory(train) if isinstance(train, tuple) else train
     frame = source.read("maps", 0, 1).shape[2:]
     chosen = _augment(settings, images or Images(), frame)

@@ -5,8 +5,8 @@ from typing import Any
 
 from torch import nn
 
-from models.training.loading import Batch, Source
-from models.training.preparation import Held, Parts, prepared
+from models.training.loading import Batch, Held, Source
+from models.training.preparation import Parts, prepared
 from models.training.settings import Settings
 
 

@@ -13,11 +13,11 @@ import torch
 
 from models.training.loading.batches import Batch, Batches, Loader
 from models.training.loading.resident import Resident
-from models.training.loading.source import Source, row_bytes, shapes, tensor
+from models.training.loading.source import Held, InMemory, Source, row_bytes, shapes, tensor
 from models.training.loading.streaming import Streaming
 from models.training.loading.workers import Workers
 
-__all__ = ["Batch", "Batches", "Loader", "Resident", "Source", "Streaming", "Workers", "choose"]
+__all__ = ["Batch", "Batches", "Held", "InMemory", "Loader", "Resident", "Source", "Streaming", "Workers", "choose"]
 
 
 def choose(

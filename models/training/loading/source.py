@@ -29,6 +29,20 @@ class Source(Protocol):
     def read(self, name: str, start: int, stop: int) -> Shaped[np.ndarray, "..."]: ...
 
 
+Held = tuple[Tensor, ...]  # maps and target of rows, and vectors for a network that takes them
+
+
+class InMemory:
+    """Rows that are tensors already, as a source."""
+
+    def __init__(self, parts: Held) -> None:
+        self.names = ("maps", "target", "vectors")[: len(parts)]
+        self.parts, self.rows, self.chunk = dict(zip(self.names, parts, strict=True)), len(parts[0]), len(parts[0])
+
+    def read(self, name: str, start: int, stop: int) -> Shaped[np.ndarray, "..."]:
+        return self.parts[name][start:stop].cpu().numpy()
+
+
 def tensor(source: Source, name: str, start: int, stop: int) -> Float[Tensor, "..."]:
     """Rows [start, stop) in float32, in memory that may be written to. Raises `ValueError` if others came."""
     values = source.read(name, start, stop)
