@@ -20,7 +20,7 @@ class ProxyActivation(nn.Module):
 
     `y` is normalised without scale or shift. Four parameters a channel, that begin at γ = 1 and β = β̃ = γ̃ = 0. Mean
     and variance are over 200 quantiles of the normal distribution (for ReLU 0.8 % below the integrals at the outset)
-    and carry gradients. `ε` is the paper's 0.03. The paper decays the weights β̃ and γ̃; our training decays no vector.
+    and carry gradients. `ε` is the paper's 0.03. As in the paper, weight decay acts on β̃ and γ̃ and not on β and γ.
     """
 
     quantiles: Tensor
