@@ -27,7 +27,7 @@ class Checkpoint:
         if not self.file.exists():
             return None
         try:
-            found = torch.load(io.BytesIO(self.file.read_bytes()), weights_only=True)
+            found = torch.load(io.BytesIO(self.file.read_bytes()), map_location="cpu", weights_only=True)
         except (RuntimeError, EOFError, pickle.UnpicklingError) as error:
             return print(f"train: {self.file} cannot be read ({error}); starting over")
         if found["fingerprint"] != self.fingerprint:

@@ -25,6 +25,7 @@ from pipeline.store import Store
 
 CODE = (
     "pipeline/fitting.py",
+    "pipeline/checkpoint.py",
     "pipeline/rows.py",
     "models/blocks/*.py",
     "models/heads/*.py",
@@ -94,8 +95,8 @@ def settings_of(fit: params.Fit, rate: float, edge: float | None, device: str) -
     chosen = {field.name: given[field.name] for field in fields(Settings)}
     scaled_rate = scaled(rate, fit.batch_size, fit.scaling.rule, fit.scaling.batch_size)
     schedule = given["schedule"]
-    if edge is not None and fit.schedule.kind == "autowu":
-        schedule = {"maximum": edge, **schedule}
+    if edge is not None and fit.schedule.kind == "autowu" and schedule.get("maximum") is None:
+        schedule = {**schedule, "maximum": edge}
     return Settings(**{**chosen, "learning_rate": scaled_rate, "schedule": schedule, "device": device})
 
 

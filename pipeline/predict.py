@@ -14,6 +14,7 @@ import torch
 
 import models
 from models.network import Network
+from models.training import augment
 from models.training.device import pick_device
 from models.training.predict import predict as answers
 from models.training.symmetric import symmetric
@@ -34,13 +35,22 @@ def predict(folder: str, prepared: str, target: str, overrides: Iterable[str] = 
     said = symmetric(model) if chosen.symmetric else model
 
     def answer(store: Store, start: int, stop: int) -> np.ndarray:
+        if chosen.symmetric:
+            _check_symmetries(store, vectors=model.fusion is not None)
         arrays = ("maps",) if model.fusion is None else ("maps", "vectors")
-        try:
-            return answers(said, *(torch.from_numpy(store.read(name, start, stop)) for name in arrays)).numpy()
-        except ValueError as error:
-            raise InputError(f"predict.{error}") from error
+        return answers(said, *(torch.from_numpy(store.read(name, start, stop)) for name in arrays)).numpy()
 
     tables.write(tables.predicted(prepared, answer), target)
+
+
+def _check_symmetries(store: Store, vectors: bool) -> None:
+    """Refuse channels and vectors that do not turn with their image, as training on turned images would."""
+    said = store.attributes
+    try:
+        turned = augment.build(["d4"], said["channels"], columns=said["symmetries"] if vectors else {})
+        turned.check(*store.shape("maps")[2:])
+    except ValueError as error:
+        raise InputError(f"predict.symmetric: {error}") from error
 
 
 def load(weights: Place) -> Network:

@@ -1,7 +1,7 @@
 """Several processes for one training: started, watched and ended together.
 
 `launch` starts the same command once a rank, with torch.distributed's environment; torchrun does the same from
-outside, over several machines too. Either way `world()` says which rank this process is.
+outside. Either way `world()` says which rank this process is.
 
 A rank that dies leaves the others waiting for it in a collective operation, for minutes or for ever: the launcher ends
 them and says what became of the first. When the launcher itself dies, even by SIGKILL, its ranks notice (`follow`).
@@ -46,6 +46,9 @@ def world(environment: Mapping[str, str] = os.environ) -> World:
         local = int(environment.get("LOCAL_RANK", rank))
     except ValueError as error:
         raise InputError(f"WORLD_SIZE, RANK, LOCAL_RANK: {error}; torchrun sets all three") from error
+    here = int(environment.get("LOCAL_WORLD_SIZE", size))
+    if here != size:
+        raise InputError(f"LOCAL_WORLD_SIZE: {here} of {size} ranks; all must be on one machine (--nnodes 1)")
     if not 0 <= rank < size or not 0 <= local <= rank:
         raise InputError(f"RANK: {rank} (local {local}) is none of {size} ranks; torchrun sets all three")
     return World(rank, size, local)

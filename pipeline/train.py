@@ -64,7 +64,8 @@ def train(
     ranks.follow()
     world = ranks.world()
     if chosen.devices > 1 and world.size == 1:
-        ranks.launch(chosen.devices, [sys.executable, "-m", "pipeline.train", *sys.argv[1:]])
+        words = (backbone, size, seed, source, rate, target, clock, *overrides)
+        ranks.launch(chosen.devices, [sys.executable, "-m", "pipeline.train", *words])
         return
     logging.getLogger("lightning_fabric").setLevel(logging.WARNING)  # it tells of every process that it finds
     folder, found = place(target), json.loads(place(rate).read_text())

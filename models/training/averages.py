@@ -136,7 +136,11 @@ def build(kind: str, model: nn.Module, steps: int, **options: Any) -> Average:
     """
     one_of("average", kind, KINDS)
     refuse_unknown("average", kind, options, options_of(KINDS[kind]))
-    return Average(model, KINDS[kind](steps, **options), estimates=kind == "swa")
+    try:
+        share = KINDS[kind](steps, **options)
+    except TypeError as error:
+        raise ValueError(f"average: {kind} cannot be of {options}: {error}") from error
+    return Average(model, share, estimates=kind == "swa")
 
 
 class _Spread(nn.Module):

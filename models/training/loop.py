@@ -8,7 +8,6 @@ stopped and resumed ends, on a CPU, with the same bits as one that was not.
 
 import math
 from collections.abc import Callable
-from copy import deepcopy
 from typing import Any, Protocol, runtime_checkable
 
 import torch
@@ -79,6 +78,8 @@ class Run:
         """To the last epoch, or the one at which patience runs out."""
         while len(self.record.epochs) < self.settings.epochs and self.record.waited < self.settings.patience:
             self._epoch(watcher)
+        if not self.best:
+            raise NotFinite("no epoch had a loss on validation that is finite; try a lower train.fit.learning_rate", [])
         self.model.load_state_dict(self.best)
         self.record.said = self.parts.said
         return self.record
@@ -97,6 +98,9 @@ class Run:
             parts.adapt()
         self.record.epochs.append(self._ended())
         self.began, self.done = parts.order.get_state(), 0
+        if parts.ranks == 1:
+            watcher.ended(self.record.epochs[-1], self.state)
+            return
         state = self.state()  # of all ranks, and so made by all
         if parts.rank == 0:
             watcher.ended(self.record.epochs[-1], lambda: state)
@@ -119,7 +123,7 @@ class Run:
             return
         trace, (loss, norm) = self.record.trace, self.taken.numbers()
         if not math.isfinite(loss + norm) and not self.parts.schedule.watches:
-            raise self.taken.blamed(len(trace.losses))
+            raise self.parts.blamed(self.taken, len(trace.losses))
         trace.losses.append(loss)
         trace.norms.append(norm)
         self.taken = None
@@ -127,12 +131,14 @@ class Run:
     def _observed(self, step: int) -> None:
         """What a schedule that looks at the losses wants done with the weights."""
         self._settle()
-        wish = self.parts.schedule.observe(step, self.record.trace.losses[-1])
+        parts = self.parts
+        (loss,) = parts.mean([self.record.trace.losses[-1]])  # of all ranks, which must decide alike
+        wish = parts.schedule.observe(step, loss)
         if wish == "keep":
-            self.kept = {"model": copied(self.model), "optimiser": deepcopy(self.parts.stepper.state_dict())}
+            self.kept = {"model": copied(self.model), **parts.weights()}
         elif wish == "restore" and self.kept:
             self.model.load_state_dict(self.kept["model"])
-            self.parts.stepper.load_state_dict(deepcopy(self.kept["optimiser"]))
+            parts.put_back(self.kept)
 
     def _ended(self) -> Epoch:
         trace, parts = self.record.trace, self.parts
@@ -141,10 +147,7 @@ class Run:
             best = loss < min((e.validation_loss for e in self.record.epochs), default=math.inf)
             self.best = copied(self.model) if best else self.best
         parts.schedule.validated(loss)
-        means = torch.tensor([_mean(trace.losses[-self.done :]), _mean(trace.norms[-self.done :])], dtype=torch.float64)
-        of_all = parts.fabric.all_reduce(means, reduce_op="mean")
-        assert isinstance(of_all, Tensor)
-        taught, norm = of_all.tolist()
+        taught, norm = parts.mean([_mean(trace.losses[-self.done :]), _mean(trace.norms[-self.done :])])
         return Epoch(len(self.record.epochs), taught, loss, trace.rates[-1], norm, best)
 
     @torch.no_grad()
@@ -154,7 +157,7 @@ class Run:
         outputs = answers(self.model, maps, vectors[0] if vectors else None)
         device = self.parts.fabric.device
         loss = float(self.parts.objective(outputs.to(device), target.to(device)))
-        if not math.isfinite(loss):
+        if not math.isfinite(loss) and not self.parts.schedule.watches:
             said = f"epoch {len(self.record.epochs)}: the loss on validation is {loss:g}"
             raise NotFinite(f"{said}; try a lower train.fit.learning_rate", [])
         return loss

@@ -26,10 +26,9 @@ def smaller(batch_size: int) -> int:
 
 
 def does_not_fit(batch_size: int, device: str, accumulate: int = 1) -> str:
-    """What to tell whoever asked for a batch too large: one to try, and how steps stay what they were."""
-    fault = f"batch_size: {batch_size} does not fit into the memory of {device}"
-    if batch_size == 1:
+    """What to tell whoever asked for a batch too large: how its steps are made in less memory, and a smaller batch."""
+    parts = f" in {accumulate} parts" if accumulate > 1 else ""
+    fault = f"batch_size: {batch_size}{parts} does not fit into the memory of {device}"
+    if batch_size <= accumulate:
         return f"{fault}; try smaller images or a smaller network"
-    half = smaller(batch_size)
-    same = "the same steps" if 2 * half == batch_size else f"steps of {2 * half * accumulate}"
-    return f"{fault}; try {half}, with accumulate: {2 * accumulate} for {same}"
+    return f"{fault}; try accumulate: {2 * accumulate} for the same steps, or batch_size: {smaller(batch_size)}"

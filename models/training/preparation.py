@@ -17,12 +17,13 @@ from models.training.compilation import Compiled, compiled
 from models.training.device import hardware
 from models.training.layout import memory_format
 from models.training.loading import Batch, Held, InMemory, Loader, Source, Workers, choose
+from models.training.penalty import Penalty
 from models.training.predict import answers, point_of
 from models.training.progressive import Stage
-from models.training.record import State
+from models.training.record import NotFinite, State
 from models.training.schedules.schedule import Schedule
 from models.training.settings import Settings, options
-from models.training.stepping import Step, Treatment
+from models.training.stepping import Step, Taken, Treatment
 
 CHANCE = 1_000_003  # between the seeds of two ranks' chance: no run has so many seeds
 
@@ -122,12 +123,37 @@ class Parts:
         if self.fabric.device.type == "cuda":
             own.append(torch.cuda.get_rng_state(self.fabric.device))
         return {
-            "optimiser": deepcopy(self.stepper.state_dict()),
+            **self.weights(),
             "schedule": self.schedule.state_dict(),
-            "average": deepcopy(self.average.state_dict()),
             "objective": {name: value.cpu() for name, value in self.objective.state_dict().items()},
             "chance": [self._of_all_ranks(each) for each in own],
         }
+
+    def weights(self) -> State:
+        """What goes with the weights of a moment."""
+        return {
+            "optimiser": deepcopy(self.stepper.state_dict()),
+            "average": deepcopy(self.average.state_dict()),
+        }
+
+    def put_back(self, state: State) -> None:
+        """What `weights` gave, beside the weights of the same moment."""
+        self.stepper.load_state_dict(deepcopy(state["optimiser"]))
+        self.average.load_state_dict(deepcopy(state["average"]))
+
+    def mean(self, values: Sequence[float]) -> list[float]:
+        """Of all ranks."""
+        found = self.fabric.all_reduce(torch.tensor(values, dtype=torch.float64), reduce_op="mean")
+        assert isinstance(found, Tensor)
+        return found.tolist()
+
+    def blamed(self, taken: Taken, step: int) -> NotFinite:
+        """The error for a step whose loss or gradient is not finite; it names the rows of whichever rank had them."""
+        if self.ranks == 1:
+            return taken.blamed(step)
+        told: list[Any] = [None] * self.ranks
+        torch.distributed.all_gather_object(told, taken.blamed(step))
+        return next((error for error in told if error.theirs), told[0])
 
     def _of_all_ranks(self, own: Tensor) -> Tensor:
         if self.ranks == 1:
@@ -138,9 +164,9 @@ class Parts:
         return torch.stack(all_).cpu()
 
     def restore(self, state: State) -> None:
-        for name in ("schedule", "average", "objective"):
-            getattr(self, name).load_state_dict(deepcopy(state[name]))
-        self.stepper.load_state_dict(deepcopy(state["optimiser"]))
+        self.schedule.load_state_dict(state["schedule"])
+        self.objective.load_state_dict(state["objective"])
+        self.put_back(state)
         # as tensors of their own: torch reads the memory behind a view as if it began there
         chance, of_torch, *of_cuda = (each[self.rank].clone() for each in state["chance"])
         self.treatment.chance.set_state(chance)
@@ -165,34 +191,38 @@ def prepared(
     fabric = Fabric(**machine.arguments())
     if ranks > 1:
         fabric.launch()
-    if settings.accumulate * ranks > settings.batch_size:
-        raise ValueError(f"batch_size: {settings.batch_size} is less than {settings.accumulate} parts on {ranks} ranks")
     source = InMemory(train) if isinstance(train, tuple) else train
     frame = source.read("maps", 0, 1).shape[2:]
     chosen = _augment(settings, images or Images(), frame)
     wanted = "channels_last" if settings.channels_last else "contiguous"
     format, otherwise = memory_format(model, wanted, str(fabric.device))
     model.to(device=fabric.device, memory_format=format)  # type: ignore[call-overload]
+    _check_parts(model, settings, ranks)
     loader = _loader(source, settings, chosen, fabric.device, format == torch.channels_last)
     steps = max(2, settings.epochs * loader.steps)
     called, plain = compiled(model, settings.compile, str(fabric.device))
+    groups = optimisers.groups(model, settings.discriminative)
+    weights = [parameter for group in groups if group["decayed"] for parameter in group["params"]]
     objective = losses.objective(settings.loss["kind"], model, settings.target_weights, **options(settings.loss))
     step = Step(
         fabric,
         model,
         fabric.setup_module(called),
         objective.to(fabric.device),
-        _stepper(model, settings, steps, ranks),
+        _stepper(settings, groups, steps, ranks),
         settings.accumulate,
         settings.clip,
-        settings.l1,
+        Penalty(weights, settings.l1),
         called if isinstance(called, Compiled) else None,
     )
-    chance = torch.Generator().manual_seed(seed + CHANCE * fabric.global_rank)
+    own = seed + CHANCE * fabric.global_rank
+    if fabric.global_rank:
+        torch.manual_seed(own)  # or dropout would mask the first rank's images and this one's alike
+    left = chosen.without(chosen.turns, settings.workers > 0)
     return Parts(
         fabric,
         step,
-        Treatment(chosen.without(chosen.turns, settings.workers > 0), settings.label_noise, chance),
+        Treatment(left, settings.label_noise, torch.Generator().manual_seed(own)),
         loader,
         torch.Generator().manual_seed(seed),
         schedules.build(settings.schedule["kind"], settings.learning_rate, steps, **options(settings.schedule)),
@@ -201,6 +231,17 @@ def prepared(
         steps,
         [note for note in (machine.note, otherwise, plain) if note],
     )
+
+
+def _check_parts(model: nn.Module, settings: Settings, ranks: int) -> None:
+    """Refuse batches of which some part has no image, or a single one for batch normalisation."""
+    least = settings.batch_size // ranks // settings.accumulate
+    wanted = 2 if any(isinstance(layer, nn.modules.batchnorm._BatchNorm) for layer in model.modules()) else 1
+    if least < wanted:
+        parts = f"{settings.accumulate} parts on {ranks} processes"
+        raise ValueError(
+            f"batch_size: {settings.batch_size} in {parts} leaves {least} images to some; this network needs {wanted}"
+        )
 
 
 def _augment(settings: Settings, images: Images, frame: tuple[int, ...]) -> Augment:
@@ -222,9 +263,8 @@ def _loader(source: Source, settings: Settings, chosen: Augment, device: torch.d
     return Workers(loader, chosen.per_image, settings.workers)
 
 
-def _stepper(model: nn.Module, settings: Settings, steps: int, ranks: int) -> optimisers.Stepper:
+def _stepper(settings: Settings, groups: list[dict[str, Any]], steps: int, ranks: int) -> optimisers.Stepper:
     kind, given = settings.optimiser["kind"], options(settings.optimiser)
-    groups = optimisers.groups(model, settings.discriminative)
     stepper = optimisers.build(kind, groups, settings.learning_rate, settings.weight_decay, steps, **given)
     if ranks > 1 and stepper.kind.single_process:
         raise ValueError(f"optimiser: {kind} runs in one process only: {stepper.kind.single_process}; set devices: 1")

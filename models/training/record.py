@@ -54,16 +54,19 @@ class Record:
 
 
 class NotFinite(FloatingPointError):
-    """A loss is NaN or infinite; `rows` are those of the training split that its batch was made of."""
+    """A loss is NaN or infinite; `rows` of the training split are named; `theirs`: it is their doing."""
 
-    def __init__(self, said: str, rows: list[int]) -> None:
-        super().__init__(said)
-        self.rows = rows
+    def __init__(self, said: str, rows: list[int], theirs: bool = False) -> None:
+        super().__init__(said, rows, theirs)  # what a rank tells the others is pickled
+        self.said, self.rows, self.theirs = said, rows, theirs
+
+    def __str__(self) -> str:
+        return self.said
 
 
-def culprits(maps: Tensor, target: Tensor, rows: Tensor) -> tuple[str, list[int]]:
-    """Whom to name for a loss that is not finite: the rows whose own numbers are not, or the whole batch."""
+def culprits(maps: Tensor, target: Tensor, rows: Tensor) -> tuple[str, list[int], bool]:
+    """Whom to name for a loss that is not finite: the rows whose own numbers are not, or the whole batch; and which."""
     bad = ~(maps.flatten(1).isfinite().all(1) & target.flatten(1).isfinite().all(1)).cpu()
     if bad.any():
-        return "not finite themselves", rows[bad].tolist()
-    return "finite, so the weights have run away: try a lower train.fit.learning_rate, or clip", rows.tolist()
+        return "not finite themselves", rows[bad].tolist(), True
+    return "finite, so the weights have run away: try a lower train.fit.learning_rate, or clip", rows.tolist(), False

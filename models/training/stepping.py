@@ -17,7 +17,7 @@ from models.training.loading import Batch
 from models.training.losses import Objective
 from models.training.mixup import mixup
 from models.training.optimisers import Stepper
-from models.training.penalty import l1
+from models.training.penalty import Penalty
 from models.training.progressive import Stage, resized
 from models.training.record import NotFinite, culprits
 
@@ -61,9 +61,10 @@ class Taken:
 
     def blamed(self, step: int) -> NotFinite:
         """The error for numbers that are not finite."""
-        what, rows = culprits(self.batch.maps, self.batch.target, self.batch.rows)
+        what, rows, theirs = culprits(self.batch.maps, self.batch.target, self.batch.rows)
         loss, norm = self.numbers()
-        return NotFinite(f"step {step}: the loss is {loss:g}, its gradient's norm {norm:g}, of rows {what}", rows)
+        said = f"step {step}: the loss is {loss:g}, its gradient's norm {norm:g}, of rows {what}"
+        return NotFinite(said, rows, theirs)
 
 
 @dataclass
@@ -77,7 +78,7 @@ class Step:
     stepper: Stepper
     accumulate: int
     clip: float | None
-    penalty: float  # of L1
+    penalty: Penalty
     compiled: Compiled | None
 
     def __call__(self, batch: Batch) -> Taken:
@@ -108,7 +109,7 @@ class Step:
         with self.fabric.no_backward_sync(self.wrapped, enabled=waits):  # type: ignore[arg-type]
             vectors = [] if part.vectors is None else [part.vectors]
             loss = self.objective(self.wrapped(part.maps, *vectors), part.target) * (len(part.rows) / of)
-            penalised = loss + l1(self.model, self.penalty) if self.penalty and last else loss
+            penalised = loss + self.penalty() if self.penalty.strength and last else loss
             self.fabric.backward(penalised, create_graph=create_graph)
         return loss.detach()
 

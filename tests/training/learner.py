@@ -1,20 +1,41 @@
-"""A training on several ranks, for tests: `python -m tests.training.learner OUT NORM [EPOCHS]` under a launcher."""
+"""A training on several ranks, for tests: `python -m tests.training.learner FOLDER SETTINGS`, under a launcher.
 
+SETTINGS are JSON, with `norm` for the network's and `nan` for a row of which the image is spoilt. Each rank leaves its
+weights.
+"""
+
+import faulthandler
+import json
 import sys
 from pathlib import Path
 
 import torch
 
 from models.training.loop import fit
+from models.training.record import NotFinite
 from pipeline import ranks
-from tests.training.miniature import Steps, cnn, lenses, settings
+from tests.training.miniature import cnn, lenses, settings
 
 if __name__ == "__main__":
     ranks.follow()
-    out, norm = Path(sys.argv[1]), sys.argv[2]
+    faulthandler.dump_traceback_later(60, exit=True)  # a rank that waits for ever says where
+    folder, given = Path(sys.argv[1]), json.loads(sys.argv[2])
     torch.set_num_threads(1)
-    chosen = settings(augment=["d4"], epochs=3, accumulate=2)
-    model, world = cnn(norm=norm), ranks.world()
-    record = fit(model, lenses(128, seed=0), lenses(64, seed=1), chosen, 0, watcher=Steps(), ranks=world.size)
-    if world.rank == 0:
-        torch.save({"weights": model.state_dict(), "epochs": [vars(epoch) for epoch in record.epochs]}, out)
+    train, world = lenses(128, seed=0), ranks.world()
+    model = cnn(norm=given.pop("norm"), head={"dropout": given.pop("dropout", 0.0)})
+    if "nan" in given:
+        train[0][given.pop("nan")] = torch.nan
+    chosen = settings(**{"augment": ["d4"], "epochs": 3, "accumulate": 2, **given})
+    try:
+        record = fit(model, train, lenses(64, seed=1), chosen, 0, ranks=world.size)
+    except NotFinite as error:
+        sys.exit(f"train: {error.rows}")
+    torch.save(
+        {
+            "weights": model.state_dict(),
+            "epochs": [vars(epoch) for epoch in record.epochs],
+            "said": record.said,
+            "mask": torch.nn.functional.dropout(torch.ones(64)),
+        },
+        folder / f"{world.rank}-of-{world.size}.pt",
+    )

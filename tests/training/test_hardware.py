@@ -107,16 +107,16 @@ def test_other_errors_are_not_for_want_of_memory(error: BaseException) -> None:
 
 
 @pytest.mark.parametrize(
-    ("batch_size", "accumulate", "message"),
+    ("batch_size", "accumulate", "named", "advice"),
     [
-        (512, 1, "does not fit into the memory of cuda:0; try 256, with accumulate: 2 for the same steps"),
-        (64, 4, "does not fit into the memory of cuda:0; try 32, with accumulate: 8 for the same steps"),
-        (33, 2, "does not fit into the memory of cuda:0; try 16, with accumulate: 4 for steps of 64"),
-        (1, 1, "does not fit into the memory of cuda:0; try smaller images or a smaller network"),
+        (512, 1, "512", "accumulate: 2 for the same steps, or batch_size: 256"),
+        (64, 4, "64 in 4 parts", "accumulate: 8 for the same steps, or batch_size: 32"),
+        (4, 4, "4 in 4 parts", "smaller images or a smaller network"),
     ],
 )
-def test_a_smaller_batch_is_named(batch_size: int, accumulate: int, message: str) -> None:
-    assert does_not_fit(batch_size, "cuda:0", accumulate) == f"batch_size: {batch_size} {message}"
+def test_less_memory_and_a_smaller_batch_are_named(batch_size: int, accumulate: int, named: str, advice: str) -> None:
+    said = does_not_fit(batch_size, "cuda:0", accumulate)
+    assert said == f"batch_size: {named} does not fit into the memory of cuda:0; try {advice}"
 
 
 def test_halving_always_ends_at_one() -> None:

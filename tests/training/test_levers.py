@@ -211,6 +211,32 @@ def test_a_schedule_can_have_weights_kept_and_put_back() -> None:
     assert len(steps) == 8
 
 
+class Bursts(nn.Module):
+    """A network whose answers become infinite once, at the given step of training, and leave its weights so."""
+
+    def __init__(self, step: int) -> None:
+        super().__init__()
+        self.network, self.step, self.seen = cnn(), step, 0
+
+    def forward(self, maps: Tensor) -> Tensor:
+        self.seen += self.training
+        outputs = self.network(maps)
+        return outputs * torch.inf if self.training and self.seen == self.step else outputs
+
+
+@pytest.mark.parametrize("step", [18, 22, 24])
+@pytest.mark.parametrize("average", ["none", "ema"])
+def test_autowu_outlives_a_loss_that_is_not_finite_wherever_it_comes(step: int, average: str) -> None:
+    """In the middle of an epoch and right before validation; the average of weights comes back with the weights."""
+    model, schedule = Bursts(step), {"kind": "autowu", "every": 2}
+    record = fit(model, TRAIN, VALIDATION, settings(schedule=schedule, average={"kind": average}, epochs=10), seed=0)
+    assert record.said["schedule"]["switch"] >= step - 1
+    assert not np.isfinite(record.trace.losses[step - 1])
+    assert np.isfinite(record.trace.losses[-8:]).all()
+    assert np.isfinite(record.epochs[-1].validation_loss)
+    assert all(parameter.isfinite().all() for parameter in model.parameters())
+
+
 # images
 
 

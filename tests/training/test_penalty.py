@@ -2,9 +2,15 @@
 
 import pytest
 import torch
-from torch import nn
+from torch import Tensor, nn
 
-from models.training.penalty import l1
+from models.training.optimisers import groups
+from models.training.penalty import Penalty
+
+
+def l1(model: nn.Module, strength: float) -> Tensor:
+    """As the training asks for it."""
+    return Penalty([p for group in groups(model) if group["decayed"] for p in group["params"]], strength)()
 
 
 def test_is_the_sum_of_what_weight_decay_acts_on() -> None:
