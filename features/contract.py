@@ -113,7 +113,7 @@ def sees_no_company(asked: Asked) -> str:
                 return f"fails beside an image of NaN: {error}"
             if not _equal(beside, together, 0.0):
                 return f"{frame}: differs beside an image of NaN and one of 1e30"
-            if not _equal(asked(lenses(*frame, dtype)[1:2])[0], together, 1e-5 if dtype == torch.float32 else SAME):
+            if not _equal(asked(lenses(*frame, dtype)[1:2])[0], together, SINGLE if dtype == torch.float32 else SAME):
                 return f"{frame}: differs when the image is alone"
     return ""
 

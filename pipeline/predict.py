@@ -14,7 +14,7 @@ import torch
 
 import models
 from models.network import Network
-from models.training import augment
+from models.training.augment import build as augmentation
 from models.training.device import pick_device
 from models.training.predict import predict as answers
 from models.training.symmetric import symmetric
@@ -47,7 +47,7 @@ def _check_symmetries(store: Store, vectors: bool) -> None:
     """Refuse channels and vectors that do not turn with their image, as training on turned images would."""
     said = store.attributes
     try:
-        turned = augment.build(["d4"], said["channels"], columns=said["symmetries"] if vectors else {})
+        turned = augmentation(["d4"], said["channels"], columns=said["symmetries"] if vectors else {})
         turned.check(*store.shape("maps")[2:])
     except ValueError as error:
         raise InputError(f"predict.symmetric: {error}") from error

@@ -148,9 +148,9 @@ def check_study(clone: Path, shell: Shell, output: str) -> None:
 
 
 def check_optimiser(clone: Path, shell: Shell, output: str) -> None:
-    """Every network was trained again, by another optimiser."""
-    assert {"find_lr@raw-cnn", "train@raw-cnn-all-0", "train@engineered-cnn-all-0"} <= ran(output)
-    made_of = json.loads((clone / "data" / "runs" / "raw-cnn-all-0" / "fingerprint.json").read_text())
+    """Every network (of the last question, a resnet) was trained again, by another optimiser."""
+    assert {"find_lr@raw-resnet", "train@raw-resnet-all-0", "train@engineered-resnet-all-1"} <= ran(output)
+    made_of = json.loads((clone / "data" / "runs" / "raw-resnet-all-0" / "fingerprint.json").read_text())
     assert made_of["fit"]["optimiser"] == {"kind": "lion"}
     assert made_of["rate"]["learning_rate"] == 5e-4
 
