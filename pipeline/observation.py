@@ -21,8 +21,8 @@ def observation(images: Store, floor: float, needs: dict[str, str]) -> dict[str,
     """
     known: dict[str, Callable[[], float | None]] = {
         "sky_rms": lambda: sky_rms(images, floor),
-        "pixel_scale": lambda: images.attributes["pixel_scale"] or _median(images, "pixel_scale"),
-        "psf_fwhm": lambda: images.attributes["psf_fwhm"] or _median(images, "psf_fwhm"),
+        "pixel_scale": lambda: _of_all(images, "pixel_scale"),
+        "psf_fwhm": lambda: _of_all(images, "psf_fwhm"),
         "electrons": lambda: _electrons(images),
     }
     found = {}
@@ -36,7 +36,7 @@ def observation(images: Store, floor: float, needs: dict[str, str]) -> dict[str,
 
 def observed(images: Store) -> dict[str, float]:
     """What is known of all images: the median rms of their skies, and the pixel scale if they say it."""
-    scale = images.attributes["pixel_scale"] or _median(images, "pixel_scale")
+    scale = _of_all(images, "pixel_scale")
     return {"sky_rms": float(np.median(images.read("noise"))), **({"pixel_scale": float(scale)} if scale else {})}
 
 
@@ -46,6 +46,11 @@ def sky_rms(images: Store, floor: float) -> float:
     The median over the images, but at least `floor` times their median peak: a noise-free set has no sky to speak of.
     """
     return float(max(np.median(images.read("noise")), floor * np.median(images.read("peak"))))
+
+
+def _of_all(images: Store, name: str) -> float | None:
+    """What the store says of all images, or the median of what each says."""
+    return images.attributes[name] or _median(images, name)
 
 
 def _electrons(images: Store) -> float | None:
