@@ -59,16 +59,16 @@ def _drawn(curve: Any, choice: Any, name: str) -> bytes:
     from pipeline.drawing import STYLE, png
 
     smooth = smoothed(curve.losses)
-    low, first = smooth.min(), smooth[0]
+    low, high = min(curve.losses), smooth[0]
     with plt.rc_context(STYLE):
         figure, axes = plt.subplots(figsize=(6, 3.8))
-        axes.plot(curve.rates, curve.losses, label="loss of a step")
+        axes.plot(curve.rates, curve.losses, ".", color="0.75", markersize=4, label="loss of a step")
         axes.plot(curve.rates, smooth, label="smoothed")
         axes.axvline(choice.rate, color="0.2", label=f"chosen: {choice.rate:.2g}")
-        axes.axvline(choice.edge, color="0.2", linestyle=":", label=f"edge: {choice.edge:.2g}")
+        axes.axvline(choice.edge, color="C1", linestyle=":", label=f"edge: {choice.edge:.2g}")
         axes.set(xscale="log", xlabel="learning rate", ylabel="training loss", title=name)
-        axes.set_ylim(low - 0.2 * (first - low), first + 1.0 * (first - low))
-        axes.legend()
+        axes.set_ylim(low - 0.05 * (high - low), high + 0.5 * (high - low))  # an explosion may leave the frame
+        axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.18), ncols=4, handlelength=1.2, columnspacing=1.2)
         return png(figure)
 
 
