@@ -1,0 +1,176 @@
+"""Cells: the test predictions of one input, backbone and training size, over seeds; as the files have them.
+
+What is not there is counted and said, never passed over: a run without a file, a run without an answer for a lens.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import pandas as pd
+from jaxtyping import Bool, Float
+
+from pipeline import tables
+from pipeline.errors import InputError
+from pipeline.places import Place
+
+Key = tuple[str, str, str]  # input, backbone, size
+
+
+@dataclass(frozen=True)
+class Cell:
+    """The answers of one input, backbone and size for one target."""
+
+    input: str
+    backbone: str
+    size: str
+    target: str
+    seeds: tuple[int, ...]
+    id: np.ndarray  # (n,)
+    truth: Float[np.ndarray, " n"]
+    prediction: Float[np.ndarray, "s n"]
+    quantiles: Float[np.ndarray, "s n q"] | None = None  # at tables.LEVELS, where the network has a distribution
+    residuals: Float[np.ndarray, "s m"] | None = None  # prediction - truth of the calibration rows
+
+    @property
+    def errors(self) -> Float[np.ndarray, "s n"]:
+        return self.prediction - self.truth
+
+    @property
+    def key(self) -> tuple[str, str, str, str]:
+        return self.input, self.backbone, self.size, self.target
+
+    @property
+    def name(self) -> str:
+        return f"{self.input}-{self.backbone}-{self.size}"
+
+    def of_seeds(self, seeds: Sequence[int]) -> "Cell":
+        """The same of fewer seeds, in the order asked for."""
+        rows = [self.seeds.index(seed) for seed in seeds]
+        kept = {name: values[rows] for name, values in self._by_seed().items()}
+        return replace(self, seeds=tuple(seeds), **kept)
+
+    def of_lenses(self, which: Bool[np.ndarray, " n"]) -> "Cell":
+        """The same of fewer lenses."""
+        quantiles = None if self.quantiles is None else self.quantiles[:, which]
+        kept = {"id": self.id[which], "truth": self.truth[which], "prediction": self.prediction[:, which]}
+        return replace(self, quantiles=quantiles, **kept)
+
+    def _by_seed(self) -> dict[str, np.ndarray]:
+        known = {"prediction": self.prediction, "quantiles": self.quantiles, "residuals": self.residuals}
+        return {name: values for name, values in known.items() if values is not None}
+
+
+def read(folder: Place, keys: Iterable[Key], seeds: Sequence[int]) -> tuple[list[Cell], list[str]]:
+    """The cells of all runs that have a file, and what is to be said of those that have none.
+
+    Raises `InputError` where there is no run at all, and where runs answer for other lenses than the first.
+    """
+    cells, said = [], list[str]()
+    for key in keys:
+        name = "-".join(key)
+        there = [seed for seed in seeds if (folder / f"{name}-{seed}.parquet").is_file()]
+        if len(there) < len(seeds):
+            absent = ", ".join(str(seed) for seed in seeds if seed not in there)
+            left = f"compared on seeds {', '.join(map(str, there))}" if there else "left out"
+            said.append(f"`{name}`: no predictions of seed {absent}; {left}.")
+        cells += _of_key(folder, key, there)
+    if not cells:
+        raise InputError(f"{folder}: none of the runs of params.yaml has predictions there; run dvc repro")
+    return cells, said
+
+
+def _of_key(folder: Place, key: Key, seeds: Sequence[int]) -> list[Cell]:
+    """One cell a target. Every seed must answer for the same lenses."""
+    runs = [tables.read(folder / f"{'-'.join(key)}-{seed}.parquet") for seed in seeds]
+    cells = []
+    for target in runs[0]["target"].unique() if runs else []:
+        lines = [_lines(table, "test", target) for table in runs]
+        for seed, table in zip(seeds, lines, strict=True):
+            if not np.array_equal(table[["id", "truth"]], lines[0][["id", "truth"]]):
+                where = folder / f"{'-'.join(key)}-{seed}.parquet"
+                raise InputError(f"{where}: other test lenses than seed {seeds[0]}; run both on one split (dvc repro)")
+        calibration = [_lines(table, "calibration", target) for table in runs]
+        cells.append(
+            Cell(
+                *key,
+                target,
+                tuple(seeds),
+                lines[0]["id"].to_numpy(),
+                lines[0]["truth"].to_numpy(),
+                np.stack([table["prediction"].to_numpy() for table in lines]),
+                _quantiles(lines),
+                np.stack([(table["prediction"] - table["truth"]).to_numpy() for table in calibration]),
+            )
+        )
+    return cells
+
+
+def _lines(table: pd.DataFrame, role: str, target: str) -> pd.DataFrame:
+    return table[(table["role"] == role) & (table["target"] == target)]
+
+
+def _quantiles(lines: list[pd.DataFrame]) -> np.ndarray | None:
+    columns = list(tables.QUANTILES)
+    if not all(set(columns) <= set(table) for table in lines):
+        return None
+    return np.stack([table[columns].to_numpy() for table in lines])
+
+
+def answered(cells: Sequence[Cell]) -> tuple[list[Cell], list[str]]:
+    """The cells without the lenses for which some run has no finite answer, and which run that is.
+
+    A lens that one run has no answer for is left out of all: a difference must be of the same lenses. Raises
+    `InputError` where no lens is left.
+    """
+    check_same_lenses(cells)
+    finite, said = np.ones(len(cells[0].id), dtype=bool), []
+    for cell in cells:
+        missing = ~np.isfinite(cell.prediction)
+        finite &= ~missing.any(axis=0)
+        said += [_lost(cell, seed, lost) for seed, lost in zip(cell.seeds, missing, strict=True) if lost.any()]
+    if not finite.any():
+        raise InputError("predictions: no test lens has a finite answer of every run; train again (dvc repro)")
+    return (list(cells) if finite.all() else [cell.of_lenses(finite) for cell in cells]), said
+
+
+def _lost(cell: Cell, seed: int, lost: Bool[np.ndarray, " n"]) -> str:
+    first = ", ".join(map(str, cell.id[lost][:3])) + (", …" if lost.sum() > 3 else "")
+    counted = f"no finite {cell.target} for {lost.sum()} of {len(lost)} test lenses ({first})"
+    return f"`{cell.name}-{seed}`: {counted}; left out of every run."
+
+
+def check_same_lenses(cells: Sequence[Cell]) -> None:
+    """Refuse cells that answer for other lenses than the first of their target: they could not be paired."""
+    first: dict[str, Cell] = {}
+    for cell in cells:
+        known = first.setdefault(cell.target, cell)
+        same = np.array_equal(cell.id, cells[0].id) and np.array_equal(cell.truth, known.truth)
+        if not same:
+            raise InputError(
+                f"{cell.name}: its test lenses are not those of {known.name}; run both on one split (dvc repro)"
+            )
+
+
+def groups(lenses: pd.DataFrame, cell: Cell) -> np.ndarray:
+    """The group of each of a cell's lenses: who shares a halo or a source counts as one."""
+    return columns(lenses, cell.id)["group"].to_numpy()
+
+
+def columns(lenses: pd.DataFrame, ids: np.ndarray) -> pd.DataFrame:
+    """The lines of the table of lenses for these ids. Raises `InputError` naming one that it does not have."""
+    absent = ~np.isin(ids, lenses["id"])
+    if absent.any():
+        raise InputError(f"lenses: no line for {ids[absent][0]}, and {absent.sum() - 1} more; run dvc repro describe")
+    return lenses.set_index("id").loc[ids].reset_index()
+
+
+def of_target(cells: Iterable[Cell], target: str) -> dict[Key, Cell]:
+    """By input, backbone and size."""
+    return {cell.key[:3]: cell for cell in cells if cell.target == target}
+
+
+def common_seeds(cells: Iterable[Cell]) -> list[int]:
+    """Those that every cell has, in order."""
+    own: list[Mapping[int, None]] = [dict.fromkeys(cell.seeds) for cell in cells]
+    return [seed for seed in own[0] if all(seed in other for other in own)] if own else []
