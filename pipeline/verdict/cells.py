@@ -5,6 +5,7 @@ What is not there is counted and said, never passed over: a run without a file, 
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -29,8 +30,10 @@ class Cell:
     id: np.ndarray  # (n,)
     truth: Float[np.ndarray, " n"]
     prediction: Float[np.ndarray, "s n"]
+    residuals: Float[np.ndarray, "s m"]  # prediction - truth of the calibration rows
     quantiles: Float[np.ndarray, "s n q"] | None = None  # at tables.LEVELS, where the network has a distribution
-    residuals: Float[np.ndarray, "s m"] | None = None  # prediction - truth of the calibration rows
+    nll: Float[np.ndarray, "s n"] | None = None  # of that distribution, per unit of the target
+    tarp: Float[np.ndarray, "s n"] | None = None  # of several targets together
 
     @property
     def errors(self) -> Float[np.ndarray, "s n"]:
@@ -47,17 +50,17 @@ class Cell:
     def of_seeds(self, seeds: Sequence[int]) -> "Cell":
         """The same of fewer seeds, in the order asked for."""
         rows = [self.seeds.index(seed) for seed in seeds]
-        kept = {name: values[rows] for name, values in self._by_seed().items()}
-        return replace(self, seeds=tuple(seeds), **kept)
+        kept = {name: values[rows] for name, values in self._by_lens().items()}
+        return replace(self, seeds=tuple(seeds), residuals=self.residuals[rows], **kept)
 
     def of_lenses(self, which: Bool[np.ndarray, " n"]) -> "Cell":
         """The same of fewer lenses."""
-        quantiles = None if self.quantiles is None else self.quantiles[:, which]
-        kept = {"id": self.id[which], "truth": self.truth[which], "prediction": self.prediction[:, which]}
-        return replace(self, quantiles=quantiles, **kept)
+        kept = {name: values[:, which] for name, values in self._by_lens().items()}
+        return replace(self, id=self.id[which], truth=self.truth[which], **kept)
 
-    def _by_seed(self) -> dict[str, np.ndarray]:
-        known = {"prediction": self.prediction, "quantiles": self.quantiles, "residuals": self.residuals}
+    def _by_lens(self) -> dict[str, np.ndarray]:
+        """What is (s, n, ...), as far as it is there."""
+        known = {name: getattr(self, name) for name in ("prediction", "quantiles", "nll", "tarp")}
         return {name: values for name, values in known.items() if values is not None}
 
 
@@ -98,9 +101,11 @@ def _of_key(folder: Place, key: Key, seeds: Sequence[int]) -> list[Cell]:
                 tuple(seeds),
                 lines[0]["id"].to_numpy(),
                 lines[0]["truth"].to_numpy(),
-                np.stack([table["prediction"].to_numpy() for table in lines]),
-                _quantiles(lines),
+                _stacked(lines, "prediction"),
                 np.stack([(table["prediction"] - table["truth"]).to_numpy() for table in calibration]),
+                _stacked(lines, *(f"q{level:g}" for level in tables.LEVELS)),
+                _stacked(lines, "nll"),
+                _stacked(lines, "tarp"),
             )
         )
     return cells
@@ -110,11 +115,12 @@ def _lines(table: pd.DataFrame, role: str, target: str) -> pd.DataFrame:
     return table[(table["role"] == role) & (table["target"] == target)]
 
 
-def _quantiles(lines: list[pd.DataFrame]) -> np.ndarray | None:
-    columns = list(tables.QUANTILES)
-    if not all(set(columns) <= set(table) for table in lines):
+def _stacked(tables_of_seeds: Sequence[pd.DataFrame], *columns: str) -> Any:
+    """(s, n) of one column, (s, n, q) of several; None where some seed has not all of them."""
+    if not all(set(columns) <= set(table) for table in tables_of_seeds):
         return None
-    return np.stack([table[columns].to_numpy() for table in lines])
+    wanted = list(columns) if len(columns) > 1 else columns[0]
+    return np.stack([table[wanted].to_numpy(dtype=float) for table in tables_of_seeds])
 
 
 def answered(cells: Sequence[Cell]) -> tuple[list[Cell], list[str]]:

@@ -1,0 +1,116 @@
+"""What every cell is worth: each metric with its interval, and how well its stated spreads hold."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from jaxtyping import Bool, Float, Int
+
+from pipeline import tables
+from pipeline.scores import bins, conformal, distribution, plateau, tarp
+from pipeline.scores.intervals import Interval, interval, of_hits, of_mean
+from pipeline.scores.point import METRICS, against
+from pipeline.verdict.cells import Cell
+
+LEVELS = np.array(tables.LEVELS) / 100
+PIT_BINS = 10
+WINDOWS = 20  # of the search for a plateau
+WINDOW = 40  # lenses that one takes
+
+
+def metrics(
+    cell: Cell, groups: Int[np.ndarray, " n"], references: Mapping[str, Float[np.ndarray, " n"]], confidence: float
+) -> dict[str, Interval]:
+    """Every metric of `scores.point`, and the skill against each reference prediction, over seeds and lenses."""
+    asked = METRICS | {f"skill_{name}": against(reference) for name, reference in references.items()}
+    return {name: interval(one, cell.truth, cell.prediction, groups, confidence) for name, one in asked.items()}
+
+
+def by_seed(cell: Cell, names: tuple[str, ...]) -> dict[str, Float[np.ndarray, " s"]]:
+    return {name: METRICS[name](cell.truth, cell.prediction).value for name in names}
+
+
+def spreads(cell: Cell, groups: Int[np.ndarray, " n"], confidence: float) -> dict[str, Any]:
+    """How often the central intervals hold the truth and how wide they are, and scores of the whole distribution.
+
+    A network that says a number alone is given split-conformal intervals from its calibration rows; one that says a
+    distribution is judged by its own, and by the same beside it.
+    """
+    found: dict[str, Any] = {"conformal": _conformal(cell, groups, confidence)}
+    if cell.quantiles is None:
+        return found
+    levels = LEVELS
+    found["own"] = {
+        f"{nominal:g}": {
+            **_figure(of_hits(distribution.covered(cell.quantiles, levels, cell.truth, nominal), groups, confidence)),
+            "width": float(distribution.sharpness(cell.quantiles, levels, nominal).mean()),
+        }
+        for nominal in distribution.CENTRAL
+    }
+    level = distribution.pit(cell.quantiles, levels, cell.truth)
+    found["crps"] = _figure(
+        of_mean(distribution.crps_quantiles(cell.quantiles, levels, cell.truth), groups, confidence)
+    )
+    found["calibration_error"] = float(distribution.calibration_error(cell.quantiles, levels, cell.truth).mean())
+    found["pit"] = np.histogram(level, PIT_BINS, (0, 1))[0].tolist()  # of all seeds
+    found["pit_distance"] = float(np.mean([distribution.ks_uniform(one)[0] for one in level]))
+    if cell.nll is not None:
+        found["nll"] = _figure(of_mean(cell.nll, groups, confidence))
+    if cell.tarp is not None:
+        found["tarp"] = _curve(tarp.expected_coverage(cell.tarp, np.linspace(0, 1, 21), groups, confidence))
+    return found
+
+
+def _conformal(cell: Cell, groups: Int[np.ndarray, " n"], confidence: float) -> dict[str, Any]:
+    """By nominal level; what too few calibration rows cannot promise is left out."""
+    found = {}
+    for nominal in distribution.CENTRAL:
+        half = conformal.half_width(np.abs(cell.residuals), nominal)  # (s,)
+        if np.isfinite(half).all():
+            held: Bool[np.ndarray, "s n"] = np.abs(cell.errors) <= half[:, None]
+            found[f"{nominal:g}"] = {
+                **_figure(of_hits(held, groups, confidence)),
+                "width": float(2 * half.mean()),
+            }
+    return found
+
+
+def _curve(curve: tarp.Curve) -> dict[str, list[float]]:
+    return {name: values.tolist() for name, values in vars(curve).items()}
+
+
+def by_bin(
+    cell: Cell, groups: Int[np.ndarray, " n"], covariates: Mapping[str, Float[np.ndarray, " n"]], count: int, at: float
+) -> pd.DataFrame:
+    """The errors of a cell in bins of each covariate, one under another; `at` is the intervals' confidence."""
+    parts = []
+    for name, values in covariates.items():
+        table = bins.by_bin(cell.truth, cell.prediction, groups, values, count, at)
+        mae = [np.abs(cell.errors[:, member]).mean(axis=1) for _, member in bins.members(values, count)]  # (s,) each
+        spread = [one.std(ddof=1) if len(one) > 1 else np.nan for one in mae]
+        parts.append(table.assign(run=cell.name, target=cell.target, covariate=name, mae_std=spread))
+    return pd.concat(parts, ignore_index=True)
+
+
+def flat(cell: Cell, groups: Int[np.ndarray, " n"], confidence: float) -> list[dict[str, Any]]:
+    """Where in the label's range the cell answers a constant; nothing where there are too few lenses to look."""
+    count = min(WINDOWS, 2 * len(cell.truth) // WINDOW - 1)
+    if count < 2:
+        return []
+    found = plateau.plateaus(plateau.windows(cell.truth, cell.prediction, groups, count, confidence))
+    return [vars(one) for one in found]
+
+
+def _figure(one: Interval) -> dict[str, float | None]:
+    return {"value": one.value, "low": _bound(one.low), "high": _bound(one.high)}
+
+
+def _bound(value: float) -> float | None:
+    """JSON knows no infinity."""
+    return float(value) if np.isfinite(value) else None
+
+
+def figures(found: Mapping[str, Interval]) -> dict[str, dict[str, float | None]]:
+    """As they are written."""
+    return {name: _figure(one) for name, one in found.items()}
