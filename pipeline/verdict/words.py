@@ -1,0 +1,101 @@
+"""The verdict in words and tables: as it stands in the README, in a pull request, and at the head of the report."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from pipeline.contrasts.interaction import Interaction
+from pipeline.contrasts.verdict import ENOUGH_SEEDS, Contrast
+from pipeline.findings import Finding
+from pipeline.verdict.questions import Arm
+
+HEADLINE = ("mae", "rmse", "r2")
+SHORTCUTS = {
+    "constant": "constant",
+    "flux": "total flux alone",
+    "ring_radius": "ring radius alone",
+    "profile": "radial profile, boosted trees",
+    "pca_ridge": "principal components, ridge",
+}
+FEW = (
+    f"From fewer than {ENOUGH_SEEDS} seeds no input is called better or worse: how much seeds differ is then poorly "
+    "known, and the sign-flip test cannot come below p = .05."
+)
+
+
+def sentences(contrasts: Mapping[Arm, Contrast], unit: str, several_sizes: bool) -> list[str]:
+    """One sentence a contrast: the word, by how much, and why."""
+    return [
+        f"**{arm[0]}, {named(arm, several_sizes)}: {one.word}.** RMSE {with_interval(one.difference, one.corrected)}"
+        f"{unit} against its control, corrected p = {one.p_corrected:.2g}: {one.reason}. "
+        f"{one.detectable:.2g}{unit} would have been found with 80 % power."
+        for arm, one in contrasts.items()
+    ]
+
+
+def named(arm: Arm, several_sizes: bool) -> str:
+    """A cell's backbone, and its training size where that is worth saying."""
+    return f"{arm[1]}, {arm[2]} images" if several_sizes and arm[2] != "all" else arm[1]
+
+
+def cautions(found: Iterable[Finding], said: Sequence[str]) -> str:
+    """What is to be known of the images and runs before any number is believed; nothing, if there is nothing."""
+    grave = [f"- `{one.code}`: {one.summary}" for one in found if one.severity != "note"]
+    parts = [["Of these images the audit says:", "", *grave, ""]] if grave else []
+    parts += [["Of these runs:", "", *(f"- {line}" for line in said), ""]] if said else []
+    return "\n".join([line for part in parts for line in part] + [""]) if parts else ""
+
+
+def score_table(lines: Sequence[tuple[str, str, Mapping[str, Any]]], unit: str) -> list[str]:
+    """`lines` are (input, predictor, metrics)."""
+    head = [f"| input | predictor | MAE{unit} | RMSE{unit} | R² |", "|---|---|---|---|---|"]
+    return head + [
+        f"| {name} | {predictor} | {' | '.join(with_spread(values, metric) for metric in HEADLINE)} |"
+        for name, predictor, values in lines
+    ]
+
+
+def contrast_table(
+    rmse: Mapping[Arm, Contrast], mae: Mapping[Arm, Contrast], unit: str, confidence: float, several_sizes: bool
+) -> list[str]:
+    """One line a contrast: RMSE, on which the word rests, and MAE beside it."""
+    interval = f"{unit}, {confidence:.0%} interval"
+    lines = [
+        f"| minus its control | backbone | ΔRMSE{interval} | ΔMAE{interval} | corrected p | verdict |",
+        "|---|---|---|---|---|---|",
+    ]
+    for arm, one in rmse.items():
+        other = mae[arm]
+        cells = [
+            arm[0],
+            named(arm, several_sizes),
+            with_interval(one.difference, one.interval),
+            with_interval(other.difference, other.interval),
+            f"{one.p_corrected:.2g}",
+            f"**{one.word}**",
+        ]
+        lines.append(f"| {' | '.join(cells)} |")
+    return lines
+
+
+def interaction_lines(found: Mapping[tuple[Arm, Arm], Interaction], unit: str) -> list[str]:
+    """Whether an input helps one backbone more than another."""
+    return [
+        f"{one[0]}: its difference with {one[1]} minus that with {other[1]} is "
+        f"{with_interval(each.difference, each.corrected)}{unit}: {each.word}."
+        for (one, other), each in found.items()
+    ]
+
+
+def with_spread(values: Mapping[str, float], metric: str) -> str:
+    """A metric, and its standard deviation over seeds where it has one."""
+    spread = f"{metric}_std"
+    return number(values[metric]) + (f" ± {values[spread]:.4f}" if spread in values else "")
+
+
+def with_interval(value: float, interval: tuple[float, float]) -> str:
+    return f"{value:+.4f} [{interval[0]:+.4f}, {interval[1]:+.4f}]"
+
+
+def number(value: float) -> str:
+    """Four decimals, and no minus before a zero."""
+    return f"{round(value, 4) + 0.0:.4f}"
