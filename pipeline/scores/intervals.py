@@ -122,7 +122,7 @@ def totals(values: Float[np.ndarray, "s n"], groups: Int[np.ndarray, " n"]) -> F
 
 
 def clopper_pearson(
-    hits: float | Shaped[np.ndarray, "..."], n: float | Shaped[np.ndarray, "..."], confidence: float = 0.95
+    hits: int | float | Shaped[np.ndarray, "..."], n: int | float | Shaped[np.ndarray, "..."], confidence: float = 0.95
 ) -> tuple[Float[np.ndarray, "..."], Float[np.ndarray, "..."]]:
     """The exact interval of a binomial fraction (Clopper and Pearson 1934): equal tails, never too narrow.
 

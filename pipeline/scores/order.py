@@ -1,7 +1,7 @@
 """Metrics that are order statistics of the errors: the median, the NMAD and the outliers counted from them.
 
 Their influence values need a density, which no sample has. It is taken from the order statistics themselves: the width
-of the distribution-free 95 % interval of the median (the order statistics n/2 ± 0.98 √n) over the probability it spans,
+of the distribution-free 99 % interval of the median (the order statistics n/2 ± 1.29 √n) over the probability it spans,
 as McKean and Schrader (1984, Commun. Stat. B 13, 751) do for the median's standard error. So an interval made from
 these values is the order-statistic interval, made symmetric, and it knows of seeds and groups. Rounded or tied errors
 have no density: their influence is then too small.
@@ -13,8 +13,8 @@ from jaxtyping import Float
 from pipeline.scores.score import Score, centred
 
 NORMAL = 1.4826  # turns the median absolute deviation of a normal distribution into its standard deviation
-SPAN = 1.96  # standard deviations of a rank, each side
-NEAR = 0.15  # of a limit, each side: what counts as "at the limit" when the density there is asked for
+SPAN = 2.576  # standard deviations of a rank, each side: 99 %
+NEAR = 0.1  # of a limit, each side: what counts as "at the limit" when the density there is asked for
 
 
 def median(errors: Float[np.ndarray, "s n"]) -> Score:
@@ -70,7 +70,7 @@ def _beyond(
 def _about_median(
     values: Float[np.ndarray, "s n"],
 ) -> tuple[Float[np.ndarray, "s 1"], Float[np.ndarray, "s 1"], float]:
-    """The order statistics that enclose the median at 95 %, and the share of the values between them."""
+    """The order statistics that enclose the median at 99 %, and the share of the values between them."""
     half = min(0.5, SPAN / 2 / np.sqrt(values.shape[1]))
     low, high = np.quantile(values, [0.5 - half, 0.5 + half], axis=1)
     return low[:, None], high[:, None], 2 * half
