@@ -1,6 +1,8 @@
 """Stage `engineer`: the channels and vectors of one input recipe, row by row of the image store.
 
-python -m pipeline.engineer engineered data/images.zarr data/engineered/engineered.zarr
+    python -m pipeline.engineer engineered data/images.zarr data/engineered/engineered.zarr
+
+Of a placebo (`engineered_noise`) what has to be computed for it, and a description: `normalise` makes it.
 """
 
 from collections.abc import Iterable, Mapping
@@ -13,7 +15,7 @@ from torch import Tensor
 
 import features
 from features import Options
-from pipeline import fingerprint, params, store
+from pipeline import fingerprint, params, placebo, store
 from pipeline.command import run
 from pipeline.errors import InputError
 from pipeline.observation import observation
@@ -23,25 +25,22 @@ BLOCK = 64  # images that features see at a time: larger temporaries would go ba
 
 
 def engineer(name: str, source: str, target: str, overrides: Iterable[str] = ()) -> None:
-    """Compute recipe `name` for the images in the store `source` and write it to the store `target`."""
-    recipe, transform, softening, power, floor = params.read(
-        overrides,
-        f"features.recipes.{name}",
-        "features.transform",
-        "features.softening",
-        "features.power",
-        "features.floor",
-    )
-    how = params.read(overrides, "engine")
-    maps = stretched(recipe.maps, {"transform": transform, "softening": softening, "power": power})
-    _check(name, maps, recipe.vectors)
+    """Compute what the input `name` needs of the images in the store `source`, and write it to the store `target`."""
+    chosen, how = params.read(overrides, "features"), params.read(overrides, "engine")
+    recipe, kind = chosen.source(name)
+    asked = chosen.recipes[recipe]
+    asked_maps = stretched(asked.maps, {key: getattr(chosen, key) for key in ("transform", "softening", "power")})
+    _check(recipe, asked_maps, asked.vectors)
     images = Store(source)
-    known = _known(name, images, floor, maps, recipe.vectors)
-    for label, lost in features.per_image(maps, recipe.vectors).items():
-        print(f"engineer: {name}: {label} has a scale of each image's own, and loses {lost}")
+    known = _known(recipe, images, chosen.floor, asked_maps, asked.vectors)
     bands, height, width = images.shape("images")[1:]
-    channels = features.map_names(maps, bands)
-    columns = _columns(name, maps, recipe.vectors, torch.zeros(1, bands, height, width), known)
+    columns = _columns(recipe, asked_maps, asked.vectors, torch.zeros(1, bands, height, width), known)
+    wide = features.map_names(asked_maps, bands)
+    stands_in = {"placebo": placebo.described(kind, recipe, wide, columns, bands)} if kind else {}
+    maps, vectors = placebo.needed(kind, asked_maps, asked.vectors)
+    channels, columns = features.map_names(maps, bands), columns if vectors else []
+    for label, lost in features.per_image(maps, vectors).items():
+        print(f"engineer: {name}: {label} has a scale of each image's own, and loses {lost}")
     arrays = [Array("maps", "float32", (len(channels), height, width), ("c", "h", "w"), "", "map features")]
     if columns:
         arrays.append(Array("vectors", "float32", (len(columns),), ("k",), "", "vector features"))
@@ -49,12 +48,13 @@ def engineer(name: str, source: str, target: str, overrides: Iterable[str] = ())
         "channels": channels,
         "columns": columns,
         "observation": known,
-        "symmetries": features.symmetries(recipe.vectors),
-        "missing": [column for column in columns if column.startswith(features.missing(recipe.vectors))],
-        "recipe": {"maps": maps, "vectors": recipe.vectors},
+        "symmetries": features.symmetries(asked.vectors),
+        "missing": [column for column in columns if column.startswith(features.missing(vectors))],
+        "recipe": {"maps": maps, "vectors": vectors},
+        **stands_in,
     }
     made_of = fingerprint.digest(images.attributes["shards"], described, fingerprint.code(), torch.__version__)
-    rows = _Rows(images, maps, recipe.vectors, known)
+    rows = _Rows(images, maps, vectors, known)
     store.write(target, images.rows, arrays, rows, key=made_of, how=how, **described)
     print(f"engineer: {name}: channels {', '.join(channels)}; {len(columns)} vector columns")
 

@@ -7,6 +7,8 @@ training cannot open the test rows. `attributes["roles"]` gives each role's rang
 the mean and standard deviation of every channel, vector column and target: with them a model can treat a new image
 the same way, and a prediction be turned back into physical units. What augmentations must know stands beside it: the
 sky and the pixels that the images were taken with, and under what each vector stays the same.
+
+A placebo (`pipeline/placebo.py`) is made here, of what was computed for it, and looks like any other input.
 """
 
 import json
@@ -17,10 +19,11 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float, Int, Shaped
 
-from pipeline import fingerprint, params, store
+from pipeline import fingerprint, params, placebo, store
 from pipeline.command import run
 from pipeline.errors import InputError
 from pipeline.observation import observed
+from pipeline.placebo import Placebo
 from pipeline.places import place
 from pipeline.store import Array, Store
 
@@ -40,34 +43,49 @@ def normalise(images: str, engineered: str, split: str, target: str, overrides: 
     roles = {role: np.array(rows) for role, rows in decided["roles"].items()}
     chosen = [labels.attributes["target_names"].index(name) for name in decided["targets"]]
     targets, ids = labels.read("targets")[:, chosen], labels.read("id")
-    statistics = _fit(inputs, roles["train"], targets, decided["targets"])
+    fitted = _fit(inputs, roles["train"], targets, decided["targets"])
+    shown = _shown(inputs, labels, roles, decided)
+    said = inputs.attributes.get("placebo", inputs.attributes)  # of the channels and columns that networks are shown
     for name, members in STORES.items():
         rows = np.concatenate([roles[role] for role in members])
         edges = np.cumsum([0, *(len(roles[role]) for role in members)]).tolist()
         ranges = {role: [a, b] for role, a, b in zip(members, edges[:-1], edges[1:], strict=True)}
         described = {
             "roles": ranges,
-            "channels": inputs.attributes["channels"],
-            "columns": inputs.attributes["columns"],
+            "channels": said["channels"],
+            "columns": said["columns"],
             "targets": decided["targets"],
             "target_units": {name: labels.attributes["target_units"][name] for name in decided["targets"]},
-            "statistics": statistics,
-            "symmetries": inputs.attributes["symmetries"],
+            "statistics": shown.statistics(fitted),
+            "symmetries": inputs.attributes["symmetries"] if said["columns"] else {},
             "observation": observed(labels),
+            **({"placebo": {key: said[key] for key in ("kind", "recipe")}} if "placebo" in inputs.attributes else {}),
         }
         made_of = fingerprint.digest(
-            inputs.attributes["shards"], described, targets[rows], rows, fingerprint.code("pipeline/**/*.py")
+            inputs.attributes["shards"],
+            described,
+            targets[rows],
+            rows,
+            *vars(shown).values(),
+            fingerprint.code("pipeline/**/*.py"),
         )
         store.write(
             place(target) / name,
             len(rows),
-            _arrays(inputs, len(chosen)),
-            _Rows(inputs, rows, statistics, targets[rows], ids[rows]),
+            _arrays(inputs, len(said["channels"]), len(said["columns"]), len(chosen)),
+            _Rows(inputs, rows, fitted, targets[rows], ids[rows], shown),
             key=made_of,
             how=how,
             **described,
         )
         print(f"normalise: {place(target) / name}: {ranges}")
+
+
+def _shown(inputs: Store, labels: Store, roles: dict[str, Int[np.ndarray, " m"]], decided: dict[str, Any]) -> Placebo:
+    """The placebo that the store says it is for, with the split's seed; the input itself if it says nothing."""
+    if "placebo" not in inputs.attributes:
+        return placebo.Itself()
+    return placebo.chosen(inputs.attributes["placebo"], roles, labels.read("group"), decided["scheme"]["seed"])
 
 
 def scale(values: Float[np.ndarray, "..."], statistics: Scale, axis: int) -> Float[np.ndarray, "..."]:
@@ -120,15 +138,16 @@ def _moments(inputs: Store, name: str, train: Int[np.ndarray, " n"], parts: list
     return {"mean": mean.tolist(), "std": std.tolist()}
 
 
-def _arrays(inputs: Store, num_targets: int) -> list[Array]:
+def _arrays(inputs: Store, channels: int, columns: int, num_targets: int) -> list[Array]:
+    frame = inputs.shape("maps")[2:]
     arrays = [
-        Array("maps", "float32", inputs.shape("maps")[1:], ("c", "h", "w"), "", "normalised channels"),
+        Array("maps", "float32", (channels, *frame), ("c", "h", "w"), "", "normalised channels"),
         Array("target", "float32", (num_targets,), ("t",), "", "normalised targets"),
         Array("id", "str", long_name="name of the row in its source"),
         Array("row", "int64", long_name="row of the image store"),
     ]
-    if inputs.attributes["columns"]:
-        arrays.append(Array("vectors", "float32", inputs.shape("vectors")[1:], ("k",), "", "normalised vectors"))
+    if columns:
+        arrays.append(Array("vectors", "float32", (columns,), ("k",), "", "normalised vectors"))
     return arrays
 
 
@@ -138,24 +157,31 @@ class _Rows:
 
     inputs: Store
     rows: Int[np.ndarray, " m"]  # of the input, in the order of this store
-    statistics: dict[str, Scale]
+    fitted: dict[str, Scale]
     targets: Float[np.ndarray, "m t"]
     ids: Shaped[np.ndarray, " m"]
+    shown: Placebo
 
     def __call__(self, start: int, stop: int) -> dict[str, Any]:
         wanted = self.rows[start:stop]
-        made: dict[str, Any] = {
-            "target": scale(self.targets[start:stop], self.statistics["target"], 1),
+        return {
+            "target": scale(self.targets[start:stop], self.fitted["target"], 1),
             "id": self.ids[start:stop],
             "row": wanted,
+            **self.shown(wanted, self.scaled),
         }
-        for name in ("maps", "vectors"):
-            if name in self.statistics:
-                made[name] = scale(self.inputs.take(name, wanted), self.statistics[name], 1)
-        if "vectors" in made:  # a missing value becomes the mean; that it was missing is a column of its own
+
+    def scaled(self, rows: Int[np.ndarray, " m"]) -> dict[str, Any]:
+        """The maps and vectors that were computed of these rows of the input, in normalised units."""
+        found: dict[str, Any] = {
+            name: scale(self.inputs.take(name, rows), self.fitted[name], 1)
+            for name in ("maps", "vectors")
+            if name in self.fitted
+        }
+        if "vectors" in found:  # a missing value becomes the mean; that it was missing is a column of its own
             optional = np.isin(self.inputs.attributes["columns"], self.inputs.attributes["missing"])
-            made["vectors"][np.isnan(made["vectors"]) & optional] = 0
-        return made
+            found["vectors"][np.isnan(found["vectors"]) & optional] = 0
+        return found
 
 
 if __name__ == "__main__":

@@ -232,12 +232,35 @@ class Recipe(Section):
     vectors: dict[str, dict[str, Any]] = {}
 
 
+PLACEBOS = ("shuffled", "noise", "repeated")  # pipeline/placebo.py says what they are
+
+
 class Features(Section):
     transform: Literal["linear", "sqrt", "power", "log", "arcsinh"]
     softening: Positive
     power: Positive
     floor: Fraction
     recipes: dict[str, Recipe]
+
+    @property
+    def placebos(self) -> dict[str, tuple[str, str]]:
+        """The inputs that need no recipe of their own: by name, the recipe that each is a placebo of, and its kind.
+
+        There is one where it differs from its recipe: raw, a single map without vectors, has none.
+        """
+        return {
+            f"{name}_{kind}": (name, kind)
+            for name, recipe in self.recipes.items()
+            for kind in PLACEBOS
+            if len(recipe.maps) > 1 or (recipe.vectors and kind != "repeated")
+        }
+
+    def source(self, name: str) -> tuple[str, str]:
+        """The recipe that an input is computed by, and the kind of placebo that it is of it: `""` for none."""
+        known = {recipe: (recipe, "") for recipe in self.recipes} | self.placebos
+        if name not in known:
+            raise InputError(f"features.recipes: no input {name!r}; there are {', '.join(known)}")
+        return known[name]
 
 
 class Kind(Section):
@@ -405,14 +428,22 @@ class Params(Section):
 
     @model_validator(mode="after")
     def names_exist(self) -> "Params":
+        recipes, placebos = self.features.recipes, self.features.placebos
+        for name in recipes:
+            if name in placebos:
+                recipe, kind = placebos[name]
+                raise ValueError(
+                    f"features.recipes.{name}: this is the name of the placebo of {recipe} with its features {kind}; "
+                    "call the recipe otherwise"
+                )
         for key, names, known in (
-            ("inputs", self.train.inputs, self.features.recipes),
-            ("backbones", self.train.backbones, self.backbones),
+            ("inputs", self.train.inputs, [*recipes, *placebos]),
+            ("backbones", self.train.backbones, list(self.backbones)),
         ):
             for name in names:
                 if name not in known:
                     raise ValueError(f"train.{key}: no {key[:-1]} {name!r}; there are {', '.join(known)}")
-        raw = self.features.recipes.get("raw")
+        raw = recipes.get("raw")
         if raw and (raw.maps != {"pixels": {}} or raw.vectors):
             raise ValueError("features.recipes.raw: the control is {maps: {pixels: {}}} and nothing else")
         return self

@@ -122,9 +122,14 @@ def label(run: str) -> str:
 
 
 def draw_gallery(images: Store, inputs: dict[str, Store], rows: Int[np.ndarray, " m"]) -> Figure:
-    """Lenses down, channels across: what each network is shown. A channel has one grey scale for all lenses."""
-    names = [f"{name}\n{channel}" for name, store in inputs.items() for channel in store.attributes["channels"]]
-    shown = np.concatenate([store.take("maps", rows) for store in inputs.values()], axis=1)  # (m, c, h, w)
+    """Lenses down, channels across: what each network is shown. A channel has one grey scale for all lenses.
+
+    Of a placebo only what it keeps of its recipe: the rest belongs to no lens.
+    """
+    kept = {name: store.attributes.get("placebo", {}).get("kept") for name, store in inputs.items()}
+    names = [f"{name}\n{each}" for name, store in inputs.items() for each in store.attributes["channels"][: kept[name]]]
+    parts = [store.take("maps", rows)[:, : kept[name]] for name, store in inputs.items()]
+    shown = np.concatenate(parts, axis=1)  # (m, c, h, w)
     labels = images.take("targets", rows)
     figure, axes = plt.subplots(*shown.shape[:2], figsize=(1.5 * shown.shape[1], 1.55 * len(rows)), squeeze=False)
     for column, name in enumerate(names):
