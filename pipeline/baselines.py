@@ -10,10 +10,9 @@ from collections.abc import Iterable
 
 import numpy as np
 import pandas as pd
-from jaxtyping import Float
 from sklearn.ensemble import HistGradientBoostingRegressor
 
-from pipeline import params, tables
+from pipeline import params, tables, trees
 from pipeline.command import run
 from pipeline.places import place
 from pipeline.store import Store
@@ -25,11 +24,11 @@ def baselines(prepared: str, target: str, overrides: Iterable[str] = ()) -> None
     fit = Store(place(prepared) / "fit.zarr")
     predicted = [tables.predicted(prepared, _constant).assign(model="constant")]
     if "vectors" in fit:
-        trees = _trees(fit, chosen)
+        ensembles = _trees(fit, chosen)
 
         def answer(store: Store, start: int, stop: int) -> np.ndarray:
             vectors = store.read("vectors", start, stop)
-            return np.stack([tree.predict(vectors) for tree in trees], axis=1)
+            return np.stack([tree.predict(vectors) for tree in ensembles], axis=1)
 
         predicted.append(tables.predicted(prepared, answer).assign(model="tree"))
     tables.write(pd.concat(predicted, ignore_index=True), target)
@@ -44,16 +43,7 @@ def _trees(fit: Store, chosen: params.Baselines) -> list[HistGradientBoostingReg
     """One fitted tree ensemble a target."""
     start, stop = fit.attributes["roles"]["train"]
     vectors, targets = fit.read("vectors", start, stop), fit.read("target", start, stop)
-    return [_tree(vectors, column, chosen) for column in targets.T]
-
-
-def _tree(
-    vectors: Float[np.ndarray, "n k"], target: Float[np.ndarray, " n"], chosen: params.Baselines
-) -> HistGradientBoostingRegressor:
-    tree = HistGradientBoostingRegressor(
-        max_iter=chosen.iterations, learning_rate=chosen.learning_rate, early_stopping=False, random_state=0
-    )
-    return tree.fit(vectors, target)
+    return [trees.fitted(vectors, column, chosen) for column in targets.T]
 
 
 if __name__ == "__main__":

@@ -12,9 +12,8 @@ With `--experiments` the cells of several DVC experiments are compared with thos
 
 import json
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from itertools import product
-from typing import Any
 
 import pandas as pd
 
@@ -23,8 +22,9 @@ from pipeline.command import run
 from pipeline.places import place
 from pipeline.verdict import cells as reading
 from pipeline.verdict import experiments
-from pipeline.verdict.judging import Verdict, judged
+from pipeline.verdict.judging import judged
 from pipeline.verdict.manifest import manifest
+from pipeline.verdict.questions import families
 
 SHORTCUTS = "shortcuts"
 
@@ -55,7 +55,8 @@ def compare(
     known = place(baselines)
     plain = {name: tables.read(known / f"{name}.parquet", role="test") for name in [*inputs, SHORTCUTS]}
     images = json.loads(place(split).read_text())["counts"]["train"]
-    found = judged(cells, said, plain, pd.read_parquet(lenses), features.placebos, images, chosen)
+    asked = families(cells, features.placebos)
+    found = judged(cells, said, plain, pd.read_parquet(lenses), asked, images, chosen)
     budget = manifest(place(runs), keys, seeds)
     text = found.markdown(findings.read(audit))
     atomic.write(metrics, json.dumps(found.metrics(), indent=1) + "\n")

@@ -389,6 +389,7 @@ class Predict(Section):
 class Baselines(Section):
     iterations: Count
     learning_rate: Positive
+    components: Count
 
 
 class Compare(Section):
@@ -443,6 +444,9 @@ class Params(Section):
             for name in names:
                 if name not in known:
                     raise ValueError(f"train.{key}: no {key[:-1]} {name!r}; there are {', '.join(known)}")
+        if "shortcuts" in self.train.inputs:
+            raise ValueError("train.inputs: 'shortcuts' is what the shortcut baselines are called; rename the recipe")
+        raw = self.features.recipes.get("raw")
         raw = recipes.get("raw")
         if raw and (raw.maps != {"pixels": {}} or raw.vectors):
             raise ValueError("features.recipes.raw: the control is {maps: {pixels: {}}} and nothing else")

@@ -1,15 +1,15 @@
-"""Prediction tables: what `predict` and `baselines` write and `compare` reads, as Parquet.
+"""Prediction tables: what `predict`, `baselines` and `shortcuts` write and `compare` reads, as Parquet.
 
 One line a row and target, in the target's own unit. Columns: role, id, target, unit, truth, prediction, spread.
 """
 
 import io
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 import pandas as pd
-from jaxtyping import Float
+from jaxtyping import Float, Shaped
 
 from pipeline import atomic
 from pipeline.errors import InputError
@@ -25,7 +25,7 @@ def predicted(prepared: str | Place, answer: Callable[[Store, int, int], Float[n
     for role, name in STORE_OF_ROLE.items():
         store = Store(place(prepared) / name)
         parts.append(_role(store, role, answer(store, *store.attributes["roles"][role])))
-    return _with_spread(pd.concat(parts, ignore_index=True))
+    return with_spread(pd.concat(parts, ignore_index=True))
 
 
 def physical(values: Float[np.ndarray, "n t"], statistics: dict[str, list[float]]) -> Float[np.ndarray, "n t"]:
@@ -38,16 +38,27 @@ def _role(store: Store, role: str, normalised: Float[np.ndarray, "n t"]) -> pd.D
     start, stop = store.attributes["roles"][role]
     scale = store.attributes["statistics"]["target"]
     truth, found = physical(store.read("target", start, stop), scale), physical(normalised, scale)
-    ids = store.read("id", start, stop)
-    units = store.attributes["target_units"]
+    units = [store.attributes["target_units"][name] for name in store.attributes["targets"]]
+    return lines(role, store.read("id", start, stop), store.attributes["targets"], units, truth, found)
+
+
+def lines(
+    role: str,
+    ids: Shaped[np.ndarray, " n"],
+    targets: Sequence[str],
+    units: Sequence[str],
+    truth: Float[np.ndarray, "n t"],
+    found: Float[np.ndarray, "n t"],
+) -> pd.DataFrame:
+    """The lines of one role: targets and predictions in physical units."""
     parts = [
-        pd.DataFrame({"role": role, "id": ids, "target": name, "unit": units[name], "truth": true, "prediction": said})
-        for name, true, said in zip(store.attributes["targets"], truth.T, found.T, strict=True)
+        pd.DataFrame({"role": role, "id": ids, "target": name, "unit": unit, "truth": true, "prediction": said})
+        for name, unit, true, said in zip(targets, units, truth.T, found.T, strict=True)
     ]
     return pd.concat(parts, ignore_index=True)
 
 
-def _with_spread(table: pd.DataFrame) -> pd.DataFrame:
+def with_spread(table: pd.DataFrame) -> pd.DataFrame:
     """The table with a predicted spread: each target's root mean square error on the calibration rows.
 
     That is what a predictor without a spread of its own can honestly say: one number a target.

@@ -72,6 +72,8 @@ def test_the_rooms_are_furnished() -> None:
         "train",
         "predict",
         "baselines",
+        "describe",
+        "shortcuts",
         "compare",
         "report",
         "simulate",

@@ -5,11 +5,10 @@ check: a file, its lines here, and its codes in `pipeline/findings.py`.
 """
 
 import numpy as np
-from jaxtyping import Bool, Float, Shaped
 
+from pipeline import frames
 from pipeline.checks import duplicates, greylevels, groups, labels, light, mixtures, near, noise, photons, values
 from pipeline.checks.measured import Measured
-from pipeline.errors import InputError
 from pipeline.store import Store
 
 COLUMNS = ("targets", "id", "kind", "group", "identities", "noise", "noise_known", "observed")
@@ -27,10 +26,7 @@ CHECKS = (
 
 def measure(store: Store) -> Measured:
     """The numbers of every image, read block by block."""
-    if "images" not in store or len(store.shape("images")) != 4:
-        raise InputError(f"{store.path}: no array images (n, b, h, w) in it; write it with python -m pipeline.ingest")
-    if store.rows == 0:
-        raise InputError(f"{store.path}: holds no image; ingest at least one")
+    frames.check(store)
     parts = [_block(store, start, stop) for start, stop in store.blocks()]
     numbers = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
     return Measured(store, numbers | {name: store.read(name) for name in COLUMNS if name in store})
@@ -39,7 +35,7 @@ def measure(store: Store) -> Measured:
 def _block(store: Store, start: int, stop: int) -> dict[str, np.ndarray]:
     images = store.read("images", start, stop)
     bad = store.read("mask", start, stop) if "mask" in store else np.zeros(images.shape, dtype=bool)
-    band = filled(images[:, 0], bad[:, 0])
+    band = frames.filled(images[:, 0], bad[:, 0])
     sky = noise.measure(band)
     return {
         **values.measure(images, bad),
@@ -50,13 +46,3 @@ def _block(store: Store, start: int, stop: int) -> dict[str, np.ndarray]:
         **duplicates.measure(images),
         "thumbnail": near.thumbnail(band - sky["level"][:, None, None]).astype(np.float32),
     }
-
-
-def filled(images: Shaped[np.ndarray, "n h w"], bad: Bool[np.ndarray, "n h w"]) -> Float[np.ndarray, "n h w"]:
-    """One band as float64, with the median of each image where a pixel is bad or not finite."""
-    band = images.astype(np.float64)
-    hole = bad | ~np.isfinite(band)
-    for row in np.flatnonzero(hole.any(axis=(1, 2))):
-        whole = band[row][~hole[row]]
-        band[row][hole[row]] = np.median(whole) if whole.size else 0.0
-    return band

@@ -7,7 +7,8 @@ from jaxtyping import Float, Int
 from matplotlib import pyplot as plt
 from matplotlib.figure import Figure
 
-from pipeline.checks import filled, photons, shortcuts
+from pipeline import frames
+from pipeline.checks import photons, shortcuts
 from pipeline.checks.measured import Measured
 from pipeline.drawing import STYLE, png
 from pipeline.findings import Finding
@@ -150,7 +151,7 @@ def _short(name: str) -> str:
 def _band(seen: Measured, rows: Int[np.ndarray, " m"]) -> Float[np.ndarray, "m h w"]:
     images = seen.store.take("images", rows)[:, 0]
     bad = seen.store.take("mask", rows)[:, 0] if "mask" in seen.store else np.zeros(images.shape, dtype=bool)
-    return filled(images, bad)
+    return frames.filled(images, bad)
 
 
 def _shortcuts(skills: Iterable[shortcuts.Skill]) -> Figure | None:
