@@ -395,6 +395,7 @@ class Baselines(Section):
 class Compare(Section):
     draws: Annotated[int, Field(ge=100)]
     confidence: Fraction
+    margin: Positive
     bins: Count
     seed: Seed
 

@@ -9,15 +9,15 @@ import io
 from collections.abc import Iterable
 from typing import Any
 
-import numpy as np
 import torch
 
 import models
+from models.heads.spread import said
 from models.network import Network
 from models.training.augment import build as augmentation
 from models.training.device import pick_device
-from models.training.predict import predict as answers
-from models.training.symmetric import symmetric
+from models.training.predict import answers
+from models.training.symmetric import Orientations
 from pipeline import params, tables
 from pipeline.command import run
 from pipeline.errors import InputError
@@ -32,15 +32,29 @@ def predict(folder: str, prepared: str, target: str, overrides: Iterable[str] = 
         model = load(place(folder) / "weights.pt").to(pick_device(device))
     except ValueError as error:
         raise InputError(f"train.fit.device: {error}") from error
-    said = symmetric(model) if chosen.symmetric else model
 
-    def answer(store: Store, start: int, stop: int) -> np.ndarray:
+    def answer(store: Store, start: int, stop: int) -> tables.Answer:
         if chosen.symmetric:
             _check_symmetries(store, vectors=model.fusion is not None)
-        arrays = ("maps",) if model.fusion is None else ("maps", "vectors")
-        return answers(said, *(torch.from_numpy(store.read(name, start, stop)) for name in arrays)).numpy()
+        return answered(model, store, start, stop, chosen.symmetric)
 
-    tables.write(tables.predicted(prepared, answer), target)
+    table = tables.predicted(prepared, answer)
+    for column, lines in tables.gaps(table).items():
+        print(f"predict: {folder}: {column} is not finite in {lines} of {len(table)} lines")
+    tables.write(table, target)
+
+
+def answered(model: Network, store: Store, start: int, stop: int, symmetric: bool) -> tables.Answer:
+    """What a network says of rows of a prepared store, in one pass over their maps."""
+
+    def read(name: str) -> torch.Tensor:
+        return torch.from_numpy(store.read(name, start, stop))
+
+    maps, vectors = read("maps"), None if model.fusion is None else read("vectors")
+    outputs = answers(Orientations(model), maps, vectors) if symmetric else answers(model, maps, vectors)[:, None]
+    levels = torch.tensor(tables.LEVELS) / 100
+    found = said(model.head, outputs, read("target"), store.read("row", start, stop), levels)
+    return tables.Answer(**{name: values.numpy() for name, values in found.items()})
 
 
 def _check_symmetries(store: Store, vectors: bool) -> None:

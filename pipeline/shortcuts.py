@@ -65,8 +65,7 @@ class Labels:
                 self.ids[self.roles[role]],
                 self.names,
                 self.units,
-                self.values[self.roles[role]],
-                said * self.std + self.mean,
+                {"truth": self.values[self.roles[role]], "prediction": said * self.std + self.mean},
             )
             for role, said in answers.items()
         ]

@@ -1,10 +1,18 @@
 """Prediction tables: what `predict`, `baselines` and `shortcuts` write and `compare` reads, as Parquet.
 
-One line a row and target, in the target's own unit. Columns: role, id, target, unit, truth, prediction, spread.
+One line a row and target, in the target's own unit. Columns of every table: role, id, target, unit, truth, prediction,
+spread. A network whose head says more than a number has besides, each where its head can say it,
+
+- q0.5 … q99.5: the quantile at each of `LEVELS`, in percent; `spread` is then its own, (q84.13 − q15.87) / 2, and else
+  the root mean square error on the calibration rows;
+- nll: minus the logarithm of the density that it gave the truth, per unit of the target (natural, with its constant);
+- nll_joint: that of several targets together, of a head without one of each; the same on each target's line;
+- tarp: the fraction of its samples nearer to a reference point than the truth (`models.heads.spread`), likewise.
 """
 
 import io
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -16,16 +24,37 @@ from pipeline.errors import InputError
 from pipeline.places import Place, place
 from pipeline.store import Store
 
+# Percent: close enough for an integral over them, and the central 50, 68, 80, 90, 95, 98 and 99 % end at two of them.
+BELOW = (0.5, 1, 2.5, 5, 7.5, 10, 12.5, 16, 20, 25, 30, 35, 40, 45)
+LEVELS = (*BELOW, 50, *(100 - level for level in reversed(BELOW)))
+NUMBERS = ("truth", "prediction", "spread", *(f"q{level:g}" for level in LEVELS), "nll", "nll_joint", "tarp")
+
 STORE_OF_ROLE = {"validation": "fit.zarr", "calibration": "fit.zarr", "test": "test.zarr"}
 
 
-def predicted(prepared: str | Place, answer: Callable[[Store, int, int], Float[np.ndarray, "n t"]]) -> pd.DataFrame:
-    """The table of a prepared input: `answer(store, start, stop)` gives normalised predictions of those rows."""
+@dataclass(frozen=True)
+class Answer:
+    """What is said of rows, in units of the normalised targets; None is what cannot be said."""
+
+    point: Float[np.ndarray, "n t"]
+    spread: Float[np.ndarray, "n t"] | None = None
+    quantiles: Float[np.ndarray, "n t q"] | None = None  # at `LEVELS`
+    nll: Float[np.ndarray, "n t"] | None = None
+    nll_joint: Float[np.ndarray, " n"] | None = None
+    tarp: Float[np.ndarray, " n"] | None = None
+
+
+def predicted(
+    prepared: str | Place, answer: Callable[[Store, int, int], Answer | Float[np.ndarray, "n t"]]
+) -> pd.DataFrame:
+    """The table of a prepared input: `answer(store, start, stop)` says something of those rows, if only a number."""
     parts = []
     for role, name in STORE_OF_ROLE.items():
         store = Store(place(prepared) / name)
-        parts.append(_role(store, role, answer(store, *store.attributes["roles"][role])))
-    return with_spread(pd.concat(parts, ignore_index=True))
+        said = answer(store, *store.attributes["roles"][role])
+        parts.append(_role(store, role, said if isinstance(said, Answer) else Answer(said)))
+    table = pd.concat(parts, ignore_index=True)
+    return table if "spread" in table else with_spread(table)
 
 
 def physical(values: Float[np.ndarray, "n t"], statistics: dict[str, list[float]]) -> Float[np.ndarray, "n t"]:
@@ -33,13 +62,35 @@ def physical(values: Float[np.ndarray, "n t"], statistics: dict[str, list[float]
     return values.astype(np.float64) * np.array(statistics["std"]) + np.array(statistics["mean"])
 
 
-def _role(store: Store, role: str, normalised: Float[np.ndarray, "n t"]) -> pd.DataFrame:
-    """The table of one role of a prepared store, from the normalised predictions of its rows."""
+def columns(said: Answer, statistics: dict[str, list[float]]) -> dict[str, Float[np.ndarray, "n t"]]:
+    """An answer in the targets' own units, by the names of its columns."""
+    std = np.array(statistics["std"])
+    found = {"prediction": physical(said.point, statistics)}
+    if said.spread is not None:
+        found["spread"] = said.spread.astype(np.float64) * std
+    if said.quantiles is not None:
+        by_level = np.moveaxis(said.quantiles, 2, 0)
+        found |= {f"q{level:g}": physical(each, statistics) for level, each in zip(LEVELS, by_level, strict=True)}
+    if said.nll is not None:  # of a density per unit: on a wide scale it is thin
+        found["nll"] = said.nll.astype(np.float64) + np.log(std)
+    if said.nll_joint is not None:
+        found["nll_joint"] = _on_every_line(said.nll_joint.astype(np.float64) + np.log(std).sum(), len(std))
+    if said.tarp is not None:
+        found["tarp"] = _on_every_line(said.tarp.astype(np.float64), len(std))
+    return found
+
+
+def _on_every_line(values: Float[np.ndarray, " n"], num_targets: int) -> Float[np.ndarray, "n t"]:
+    return np.repeat(values[:, None], num_targets, axis=1)
+
+
+def _role(store: Store, role: str, said: Answer) -> pd.DataFrame:
+    """The table of one role of a prepared store, from what is said of its rows."""
     start, stop = store.attributes["roles"][role]
     scale = store.attributes["statistics"]["target"]
-    truth, found = physical(store.read("target", start, stop), scale), physical(normalised, scale)
+    found = {"truth": physical(store.read("target", start, stop), scale), **columns(said, scale)}
     units = [store.attributes["target_units"][name] for name in store.attributes["targets"]]
-    return lines(role, store.read("id", start, stop), store.attributes["targets"], units, truth, found)
+    return lines(role, store.read("id", start, stop), store.attributes["targets"], units, found)
 
 
 def lines(
@@ -47,23 +98,27 @@ def lines(
     ids: Shaped[np.ndarray, " n"],
     targets: Sequence[str],
     units: Sequence[str],
-    truth: Float[np.ndarray, "n t"],
-    found: Float[np.ndarray, "n t"],
+    found: Mapping[str, Float[np.ndarray, "n t"]],
 ) -> pd.DataFrame:
-    """The lines of one role: targets and predictions in physical units."""
+    """The lines of one role; `found` has its columns of numbers, truth and prediction at least, in physical units."""
     parts = [
-        pd.DataFrame({"role": role, "id": ids, "target": name, "unit": unit, "truth": true, "prediction": said})
-        for name, unit, true, said in zip(targets, units, truth.T, found.T, strict=True)
+        pd.DataFrame({"role": role, "id": ids, "target": name, "unit": unit} | _column(found, i))
+        for i, (name, unit) in enumerate(zip(targets, units, strict=True))
     ]
     return pd.concat(parts, ignore_index=True)
+
+
+def _column(found: Mapping[str, Float[np.ndarray, "n t"]], target: int) -> dict[str, Float[np.ndarray, " n"]]:
+    return {name: values[:, target] for name, values in found.items()}
 
 
 def with_spread(table: pd.DataFrame) -> pd.DataFrame:
     """The table with a predicted spread: each target's root mean square error on the calibration rows.
 
-    That is what a predictor without a spread of its own can honestly say: one number a target.
+    That is what a predictor without a spread of its own can honestly say: one number a target. A row without an answer
+    has no error; `gaps` counts it.
     """
-    calibration = table[table["role"] == "calibration"]
+    calibration = table[(table["role"] == "calibration") & np.isfinite(table["prediction"])]
     squares = (calibration["prediction"] - calibration["truth"]) ** 2
     return table.assign(spread=table["target"].map(squares.groupby(calibration["target"]).mean() ** 0.5))
 
@@ -84,7 +139,7 @@ def write(table: pd.DataFrame, path: str | Place) -> None:
 
 
 def read(path: str | Place, **where: Any) -> pd.DataFrame:
-    """The lines of a table whose columns have the given values."""
+    """The lines of a table whose columns have the given values. Says how many of them lack an answer, if any do."""
     path = place(path)
     if not path.is_file():
         raise InputError(f"{path}: these predictions are missing; run the stage that writes them (dvc repro)")
@@ -94,4 +149,13 @@ def read(path: str | Place, **where: Any) -> pd.DataFrame:
         raise InputError(f"{path}: not a readable table of predictions ({error}); run its stage again") from error
     for column, value in where.items():
         table = table[table[column] == value]
+    missing = gaps(table)
+    if missing:
+        print(f"{path}: not finite, of {len(table)} lines: {', '.join(f'{n} {name}' for name, n in missing.items())}")
     return table.reset_index(drop=True)
+
+
+def gaps(table: pd.DataFrame) -> dict[str, int]:
+    """How many lines of a table are NaN or infinite in each column that has such lines: what no mean may pass over."""
+    count = {name: int((~np.isfinite(table[name])).sum()) for name in NUMBERS if name in table}
+    return {name: lines for name, lines in count.items() if lines}

@@ -7,9 +7,13 @@ kind, all in units of the normalised targets. Its file says what its outputs are
 - `loss(outputs, targets)` (n, t), or (n,) where the targets are judged together: what it is trained with, of each
   image. In evaluation it is a proper score, fit to pick an epoch by. None leaves the choice to the training;
 - `quantile(outputs, levels)` (n, t, q): each target's quantiles at levels (q,) between 0 and 1, in evaluation and
-  without chance; with levels .16 and .84 a spread, with many the calibration. None where it says a number alone.
+  without chance; with levels .16 and .84 a spread, with many the calibration. None where it says a number alone;
+- `log_prob(outputs, targets)` (n, t), or (n,) where the targets are judged together: the logarithm of the density, with
+  its constant. None where it has no density;
+- `samples_at(outputs, normal)` (n, m, t): what it makes of numbers (n, m, t) that are normally distributed, so that who
+  asks decides what is left to chance: samples of all targets together. None where it has none.
 
-`flow` has besides `log_prob(outputs, targets)` and `samples(outputs, count)` (n, count, t), of all targets together.
+`models.heads.spread` is what all of that says of rows whose truth is known.
 """
 
 from collections.abc import Callable

@@ -39,7 +39,7 @@ class Flow(nn.Module):
         self.body, self.last = body, nn.Linear(body.width, context)
         self.flow = _splines(num_targets, context, transforms=transforms, bins=bins, hidden_features=tuple(hidden))
         cube = torch.quasirandom.SobolEngine(num_targets, scramble=True, seed=0).draw(draws)
-        self.register_buffer("nodes", torch.special.ndtri(cube)[:, None], persistent=False)  # (draws, 1, t)
+        self.register_buffer("nodes", torch.special.ndtri(cube), persistent=False)  # (draws, t)
 
     def forward(self, features: Float[Tensor, "n f"]) -> Float[Tensor, "n g"]:
         return single(self.last(self.body(features)))
@@ -48,26 +48,30 @@ class Flow(nn.Module):
         with torch.autocast(outputs.device.type, enabled=False):
             return self.flow(outputs).log_prob(targets)
 
-    def samples(self, outputs: Float[Tensor, "n f"], count: int) -> Float[Tensor, "n count t"]:
-        """So many draws of all targets together, from torch's global generator."""
-        return self._targets_of(outputs, self.nodes.new_empty(count, len(outputs), self.nodes.shape[2]).normal_())
+    def samples_at(self, outputs: Float[Tensor, "n f"], normal: Float[Tensor, "n m t"]) -> Float[Tensor, "n m t"]:
+        with torch.autocast(outputs.device.type, enabled=False):
+            return self.flow(outputs).transform.inv(normal.movedim(1, 0)).movedim(0, 1)
 
     def point(self, outputs: Float[Tensor, "n f"]) -> Float[Tensor, "n t"]:
         """The mean."""
-        return self._targets_of(outputs, self.nodes).mean(dim=1)
+        return self._settled(outputs).mean(dim=1)
 
     def loss(self, outputs: Float[Tensor, "n f"], targets: Float[Tensor, "n t"]) -> Float[Tensor, " n"]:
         return -self.log_prob(outputs, targets)
 
     def quantile(self, outputs: Float[Tensor, "n f"], levels: Float[Tensor, " q"]) -> Float[Tensor, "n t q"]:
-        """Of each target by itself."""
-        return self._targets_of(outputs, self.nodes).quantile(levels, dim=1).permute(1, 2, 0)
+        """Of each target by itself.
 
-    def _targets_of(self, outputs: Float[Tensor, "n f"], normal: Float[Tensor, "m _ t"]) -> Float[Tensor, "n m t"]:
-        """Where the flow takes numbers that are normally distributed."""
-        with torch.autocast(outputs.device.type, enabled=False):
-            base = normal.expand(-1, len(outputs), -1)
-            return self.flow(outputs).transform.inv(base).movedim(0, 1)
+        The i-th sample, from 0, stands in the middle of its share of the probability, at the level (i + 1/2) / `draws`
+        (Hazen 1914); counted from the first sample to the last, the outer intervals would be too narrow.
+        """
+        count = len(self.nodes)
+        places = ((levels * count - 0.5) / max(count - 1, 1)).clamp(0, 1)
+        return self._settled(outputs).quantile(places, dim=1).permute(1, 2, 0)
+
+    def _settled(self, outputs: Float[Tensor, "n f"]) -> Float[Tensor, "n draws t"]:
+        """The samples that chance has no part in."""
+        return self.samples_at(outputs, self.nodes.expand(len(outputs), -1, -1))
 
 
 def _splines(num_targets: int, width: int, **options: Any) -> nn.Module:

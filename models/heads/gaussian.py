@@ -1,5 +1,7 @@
 """A mean and a standard deviation a target."""
 
+import math
+
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
@@ -40,6 +42,15 @@ class Gaussian(nn.Module):
         mean, std = outputs.unbind(2)
         unlikely = std.log() + 0.5 * ((targets - mean) / std) ** 2
         return unlikely * std.detach() ** (2 * self.beta) if self.training else unlikely
+
+    def log_prob(self, outputs: Float[Tensor, "n t 2"], targets: Float[Tensor, "n t"]) -> Float[Tensor, "n t"]:
+        """Of each target by itself, as they are independent."""
+        mean, std = outputs.unbind(2)
+        return -0.5 * ((targets - mean) / std) ** 2 - std.log() - 0.5 * math.log(2 * math.pi)
+
+    def samples_at(self, outputs: Float[Tensor, "n t 2"], normal: Float[Tensor, "n m t"]) -> Float[Tensor, "n m t"]:
+        mean, std = outputs[:, None].unbind(3)
+        return mean + std * normal
 
     def quantile(self, outputs: Float[Tensor, "n t 2"], levels: Float[Tensor, " q"]) -> Float[Tensor, "n t q"]:
         mean, std = outputs[..., None].unbind(2)

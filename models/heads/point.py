@@ -11,6 +11,8 @@ class Point(nn.Module):
 
     loss = None  # whatever the training compares numbers by
     quantile = None
+    log_prob = None
+    samples_at = None
 
     def __init__(self, body: Perceptron, num_targets: int) -> None:
         super().__init__()

@@ -17,6 +17,9 @@ class Quantiles(nn.Module):
     of zero they are those of a standard normal distribution.
     """
 
+    log_prob = None  # a quantile has no neighbourhood: any density between two of them would be our invention
+    samples_at = None
+
     levels: Tensor
     deviates: Tensor
 

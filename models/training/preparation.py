@@ -18,7 +18,7 @@ from models.training.device import hardware
 from models.training.layout import memory_format
 from models.training.loading import Batch, Held, InMemory, Loader, Source, Workers, choose
 from models.training.penalty import Penalty
-from models.training.predict import answers, point_of
+from models.training.predict import predict
 from models.training.progressive import Stage
 from models.training.record import NotFinite, State
 from models.training.schedules.schedule import Schedule
@@ -103,7 +103,7 @@ class Parts:
     def adapt(self) -> None:
         """Let the loss see the residuals of all training rows: the first rank's, whose statistics are those kept."""
         model = self.step.model
-        seen = [(answers(model, each.maps, each.vectors, point_of(model)), each.target.cpu()) for each in self._once()]
+        seen = [(predict(model, each.maps, each.vectors), each.target.cpu()) for each in self._once()]
         residuals = torch.cat([target - found for found, target in seen]).to(self.fabric.device)
         self.objective.adapt(self.fabric.broadcast(residuals))
 
