@@ -19,7 +19,7 @@ from pipeline.scores.intervals import Interval
 from pipeline.verdict import cells as reading
 from pipeline.verdict import measures, words
 from pipeline.verdict.cells import Cell
-from pipeline.verdict.questions import CONTROL, Arm, Family, Pairs
+from pipeline.verdict.questions import CONTROL, PRIMARY, Arm, Family, Pairs
 from pipeline.verdict.questions import interactions as quads
 
 COVARIATES = ("signal_to_noise", "ring_over_psf")  # of the table of lenses; errors are binned in them and in the truth
@@ -57,7 +57,7 @@ class Verdict:
         found["network"] = nested({cell.key: self._headline(cell) for cell in self.cells})
         found["ensemble"] = nested({cell.key: ensemble(cell) for cell in self.cells if len(cell.seeds) > 1})
         found["difference"] = nested(
-            {arm: self._difference(arm) for arm in self.answers["features"].rmse} if "features" in self.answers else {}
+            {arm: self._difference(arm) for arm in self.answers[PRIMARY].rmse} if PRIMARY in self.answers else {}
         )
         return found
 
@@ -69,10 +69,10 @@ class Verdict:
 
     def _difference(self, arm: Arm) -> dict[str, float]:
         found: dict[str, float] = {}
-        for name, contrasts in (("mae", self.answers["features"].mae), ("rmse", self.answers["features"].rmse)):
+        for name, contrasts in (("mae", self.answers[PRIMARY].mae), ("rmse", self.answers[PRIMARY].rmse)):
             one = contrasts[arm]
             found |= {name: one.difference, f"{name}_low": one.interval[0], f"{name}_high": one.interval[1]}
-        return found | {"p": self.answers["features"].rmse[arm].p_corrected}
+        return found | {"p": self.answers[PRIMARY].rmse[arm].p_corrected}
 
     def details(self) -> dict[str, Any]:
         """Everything, for the report; cells by their name and target."""
@@ -120,7 +120,7 @@ class Verdict:
         unit, seeds = self.units[target], len(own[0].seeds)
         of_seeds = f"{seeds} seeds (mean ± standard deviation over seeds)" if seeds > 1 else "1 seed"
         lines = [f"**{target}**, {len(own[0].id)} test lenses, {of_seeds}", ""]
-        lines += [*words.score_table(self._scores(own), unit), ""]
+        lines += [*words.score_table(self._scores(own), unit), "", *self._beyond(own)]
         answered = [self._answered(name, target) for name in self.answers]
         lines += [line for block in answered for line in block]
         if not any(answered):
@@ -143,31 +143,34 @@ class Verdict:
 
     def _answered(self, name: str, target: str) -> list[str]:
         """The table of a family's contrasts for one target, and what interacts."""
-        one, unit = self.answers[name], self.units[target]
+        one, unit, several = self.answers[name], self.units[target], self._several_sizes
         own = [arm for arm in one.rmse if arm[3] == target]
         if not own:
             return []
         rmse, mae = ({arm: each[arm] for arm in own} for each in (one.rmse, one.mae))
-        lines = [] if name == "features" else [f"{one.family.title}:".capitalize(), ""]
-        lines += [*words.contrast_table(rmse, mae, unit, self.confidence, self._several_sizes), ""]
-        if name == "features":
-            lines += [*(f"- {said}" for said in words.sentences(rmse, unit, self._several_sizes)), ""]
-            inter = {arms: each for arms, each in self.interactions.items() if arms[0][3] == target}
-            lines += [*(f"- {said}" for said in words.interaction_lines(inter, unit)), ""] if inter else []
-        return lines
+        table = words.contrast_table(rmse, mae, one.family.pairs, unit, self.confidence, several)
+        if name != PRIMARY:
+            return [f"{one.family.title[0].upper()}{one.family.title[1:]}:", "", *table, ""]
+        said = words.sentences(rmse, one.family.pairs, unit, several)
+        inter = {arms: each for arms, each in self.interactions.items() if arms[0][3] == target}
+        return [*table, "", *(f"- {line}" for line in [*said, *words.interaction_lines(inter, unit)]), ""]
+
+    def _beyond(self, own: Sequence[Cell]) -> list[str]:
+        """What the cells know beyond the best shortcut, and which that is."""
+        known = self.plain["none"]
+        best = max(known, key=lambda model: known[model][own[0].target]["r2"])
+        figures = {cell.key: (best, self.measured[cell.key][f"skill_{best}"]) for cell in own}
+        return [*(f"- {line}" for line in words.beyond(figures)), ""]
 
     def _sentences(self) -> list[str]:
-        if "features" not in self.answers:
+        if PRIMARY not in self.answers:
             return []
-        return [
-            said
-            for target, unit in self.units.items()
-            for said in words.sentences(
-                {arm: one for arm, one in self.answers["features"].rmse.items() if arm[3] == target},
-                unit,
-                self._several_sizes,
-            )
-        ]
+        one = self.answers[PRIMARY]
+        found: list[str] = []
+        for target, unit in self.units.items():
+            own = {arm: each for arm, each in one.rmse.items() if arm[3] == target}
+            found += words.sentences(own, one.family.pairs, unit, self._several_sizes)
+        return found
 
     @property
     def _several_sizes(self) -> bool:
@@ -193,7 +196,7 @@ def judged(
     groups = known["group"].to_numpy()
     references = _references(plain["shortcuts"], whole)
     answers = {name: _answer(whole, family, groups, chosen) for name, family in asked.items()}
-    paired = asked["features"].pairs if "features" in asked else {}
+    paired = asked[PRIMARY].pairs if PRIMARY in asked else {}
     return Verdict(
         cells=whole,
         units=tables.units(plain["shortcuts"]),
@@ -208,10 +211,7 @@ def judged(
         interactions=_interactions(whole, paired, groups, chosen),
         saved=_saved(whole, groups, images, chosen),
         by_bin=pd.concat(
-            [
-                measures.by_bin(cell, groups, _covariates(cell, known), chosen.bins, chosen.confidence)
-                for cell in whole
-            ],
+            [measures.by_bin(cell, groups, _covariates(cell, known), chosen.bins, chosen.confidence) for cell in whole],
             ignore_index=True,
         ),
         confidence=chosen.confidence,
@@ -278,9 +278,7 @@ def _references(shortcuts: pd.DataFrame, cells: Sequence[Cell]) -> dict[str, dic
     """By target and model: the predictions of what has not looked at the lens, for the cells' lenses."""
     found: dict[str, dict[str, np.ndarray]] = {}
     for (target, model), lines in shortcuts.groupby(["target", "model"], sort=False):
-        found.setdefault(str(target), {})[str(model)] = (
-            lines.set_index("id")["prediction"].loc[cells[0].id].to_numpy()
-        )
+        found.setdefault(str(target), {})[str(model)] = lines.set_index("id")["prediction"].loc[cells[0].id].to_numpy()
     return found
 
 

@@ -98,7 +98,7 @@ def flat(cell: Cell, groups: Int[np.ndarray, " n"], confidence: float) -> list[d
     count = min(WINDOWS, 2 * len(cell.truth) // WINDOW - 1)
     if count < 2:
         return []
-    found = plateau.plateaus(plateau.windows(cell.truth, cell.prediction, groups, count, confidence))
+    found = plateau.plateaus(cell.truth, cell.prediction, groups, count, confidence)
     return [vars(one) for one in found]
 
 

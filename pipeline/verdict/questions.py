@@ -12,6 +12,7 @@ from pipeline.contrasts.families import Correction, benjamini_hochberg, holm
 from pipeline.verdict.cells import Cell
 
 CONTROL = "raw"
+PRIMARY = "features"  # the name of the family that was declared; the others explore
 Arm = tuple[str, str, str, str]  # input, backbone, size, target
 Pairs = dict[Arm, tuple[Arm, Arm]]  # by the arm that is asked about: itself, and its control
 
@@ -26,7 +27,7 @@ class Family:
 
 
 def families(cells: Iterable[Cell], placebos: Mapping[str, tuple[str, str]]) -> dict[str, Family]:
-    """Every family with something to ask, the primary one (`features`) first; `placebos` as in `params.Features`."""
+    """Every family with something to ask, the primary one first; `placebos` as in `params.Features`."""
     arms = [cell.key for cell in cells]
     largest = _largest([size for _, _, size, _ in arms])
 
@@ -44,11 +45,9 @@ def families(cells: Iterable[Cell], placebos: Mapping[str, tuple[str, str]]) -> 
         return CONTROL if arm[0] not in placebos and (arm[2] == largest) == largest_size else None
 
     asked = {
-        "features": Family("recipes against raw pixels", against(lambda arm: recipe(arm, True)), holm),
+        PRIMARY: Family("recipes against raw pixels", against(lambda arm: recipe(arm, True)), holm),
         "sizes": Family("the same from fewer images", against(lambda arm: recipe(arm, False))),
-        "placebos": Family(
-            "placebos against raw pixels", against(lambda arm: CONTROL if arm[0] in placebos else None)
-        ),
+        "placebos": Family("placebos against raw pixels", against(lambda arm: CONTROL if arm[0] in placebos else None)),
         "signal": Family("recipes against their placebos", _signal(arms, placebos)),
     }
     return {name: family for name, family in asked.items() if family.pairs}
@@ -75,7 +74,7 @@ def between(experiments: Iterable[str], cells: Iterable[Cell]) -> dict[str, Fami
             control = (f"{first}:{own}", *arm[1:])
             if name == experiment and control in arms:
                 pairs[arm] = (arm, control)
-    return {"features": Family(f"experiments against {first}", pairs, holm)} if pairs else {}
+    return {PRIMARY: Family(f"experiments against {first}", pairs, holm)} if pairs else {}
 
 
 def interactions(pairs: Pairs) -> dict[tuple[Arm, Arm], tuple[Arm, Arm, Arm, Arm]]:

@@ -1,12 +1,14 @@
 """The verdict in words and tables: as it stands in the README, in a pull request, and at the head of the report."""
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from pipeline.contrasts.interaction import Interaction
 from pipeline.contrasts.verdict import ENOUGH_SEEDS, Contrast
 from pipeline.findings import Finding
-from pipeline.verdict.questions import Arm
+from pipeline.scores.intervals import Interval
+from pipeline.verdict.questions import Arm, Pairs
 
 HEADLINE = ("mae", "rmse", "r2")
 SHORTCUTS = {
@@ -22,14 +24,40 @@ FEW = (
 )
 
 
-def sentences(contrasts: Mapping[Arm, Contrast], unit: str, several_sizes: bool) -> list[str]:
+def sentences(contrasts: Mapping[Arm, Contrast], pairs: Pairs, unit: str, several_sizes: bool) -> list[str]:
     """One sentence a contrast: the word, by how much, and why."""
+    said = []
+    for arm, one in contrasts.items():
+        subject = f"**{minus(pairs[arm])} with {named(arm, several_sizes)}: {one.word}.**"
+        change = (
+            f"RMSE {with_interval(one.difference, one.corrected)}{plain(unit)}, corrected p = {one.p_corrected:.2g}"
+        )
+        said.append(f"{subject} {change}: {one.reason}. {_power(one, unit)}")
+    return said
+
+
+def _power(one: Contrast, unit: str) -> str:
+    if not math.isfinite(one.detectable):
+        return f"No difference, however large, could have been found with {one.seeds} seeds."
+    return f"A difference of {one.detectable:.2g}{plain(unit)} would have been found four times in five."
+
+
+def beyond(figures: Mapping[Arm, tuple[str, Interval]]) -> list[str]:
+    """How much of the error that the best shortcut leaves each cell takes away: what was learnt from the lens."""
     return [
-        f"**{arm[0]}, {named(arm, several_sizes)}: {one.word}.** RMSE {with_interval(one.difference, one.corrected)}"
-        f"{unit} against its control, corrected p = {one.p_corrected:.2g}: {one.reason}. "
-        f"{one.detectable:.2g}{unit} would have been found with 80 % power."
-        for arm, one in contrasts.items()
+        f"{arm[0]} with {arm[1]}: of the squared error that {SHORTCUTS[name]} leaves, {one.value:.0%} is gone "
+        f"[{one.low:.0%}, {one.high:.0%}]."
+        for arm, (name, one) in figures.items()
     ]
+
+
+def minus(pair: tuple[Arm, Arm]) -> str:
+    return f"{pair[0][0]} − {pair[1][0]}"
+
+
+def plain(unit: str) -> str:
+    """A unit in a sentence."""
+    return unit.replace("[", "").replace("]", "")
 
 
 def named(arm: Arm, several_sizes: bool) -> str:
@@ -55,18 +83,23 @@ def score_table(lines: Sequence[tuple[str, str, Mapping[str, Any]]], unit: str) 
 
 
 def contrast_table(
-    rmse: Mapping[Arm, Contrast], mae: Mapping[Arm, Contrast], unit: str, confidence: float, several_sizes: bool
+    rmse: Mapping[Arm, Contrast],
+    mae: Mapping[Arm, Contrast],
+    pairs: Pairs,
+    unit: str,
+    confidence: float,
+    several_sizes: bool,
 ) -> list[str]:
     """One line a contrast: RMSE, on which the word rests, and MAE beside it."""
     interval = f"{unit}, {confidence:.0%} interval"
     lines = [
-        f"| minus its control | backbone | ΔRMSE{interval} | ΔMAE{interval} | corrected p | verdict |",
+        f"| inputs | backbone | ΔRMSE{interval} | ΔMAE{interval} | corrected p | verdict |",
         "|---|---|---|---|---|---|",
     ]
     for arm, one in rmse.items():
         other = mae[arm]
         cells = [
-            arm[0],
+            minus(pairs[arm]),
             named(arm, several_sizes),
             with_interval(one.difference, one.interval),
             with_interval(other.difference, other.interval),
@@ -80,8 +113,8 @@ def contrast_table(
 def interaction_lines(found: Mapping[tuple[Arm, Arm], Interaction], unit: str) -> list[str]:
     """Whether an input helps one backbone more than another."""
     return [
-        f"{one[0]}: its difference with {one[1]} minus that with {other[1]} is "
-        f"{with_interval(each.difference, each.corrected)}{unit}: {each.word}."
+        f"{one[0]}: its difference with {one[1]} less that with {other[1]} is "
+        f"{with_interval(each.difference, each.corrected)}{plain(unit)}: {each.word}."
         for (one, other), each in found.items()
     ]
 
