@@ -6,7 +6,7 @@
 
 Everything is in the target's own units (dex for a log mass) and from the test rows. A cell is an input, a backbone and
 a training size; its figures are means over seeds. Whether an input beats `raw` is answered by the paired difference on
-the same seeds and lenses (`pipeline/contrasts`), of a family that was declared before (`pipeline/verdict/questions.py`).
+the same seeds and lenses (`pipeline/contrasts`), of a family that was declared before (`pipeline/verdict/questions`).
 With `--experiments` the cells of several DVC experiments are compared with those of the first.
 """
 

@@ -50,12 +50,12 @@ class Cell:
     def of_seeds(self, seeds: Sequence[int]) -> "Cell":
         """The same of fewer seeds, in the order asked for."""
         rows = [self.seeds.index(seed) for seed in seeds]
-        kept = {name: values[rows] for name, values in self._by_lens().items()}
+        kept: dict[str, Any] = {name: values[rows] for name, values in self._by_lens().items()}
         return replace(self, seeds=tuple(seeds), residuals=self.residuals[rows], **kept)
 
     def of_lenses(self, which: Bool[np.ndarray, " n"]) -> "Cell":
         """The same of fewer lenses."""
-        kept = {name: values[:, which] for name, values in self._by_lens().items()}
+        kept: dict[str, Any] = {name: values[:, which] for name, values in self._by_lens().items()}
         return replace(self, id=self.id[which], truth=self.truth[which], **kept)
 
     def _by_lens(self) -> dict[str, np.ndarray]:

@@ -22,6 +22,7 @@ from pipeline.verdict.cells import Cell
 from pipeline.verdict.questions import CONTROL, PRIMARY, Arm, Family, Pairs
 from pipeline.verdict.questions import interactions as quads
 
+Plain = Mapping[str, Mapping[str, Mapping[str, Mapping[str, float]]]]  # input, model, target: metrics
 COVARIATES = ("signal_to_noise", "ring_over_psf")  # of the table of lenses; errors are binned in them and in the truth
 
 
@@ -41,7 +42,7 @@ class Verdict:
     cells: Sequence[Cell]
     units: Mapping[str, str]
     said: Sequence[str]  # what is missing
-    plain: Mapping[str, Mapping[str, Mapping[str, float]]]  # model, target: metrics of what is no network
+    plain: Plain  # what is no network
     measured: Mapping[Arm, Mapping[str, Interval]]
     spreads: Mapping[Arm, Mapping[str, Any]]
     plateaus: Mapping[Arm, Sequence[Mapping[str, Any]]]
@@ -220,8 +221,8 @@ def judged(
 
 def _answer(cells: Sequence[Cell], family: Family, groups: np.ndarray, chosen: Compare) -> Answered:
     arms = _arms(cells, [arm for pair in family.pairs.values() for arm in pair])
-    both = (judge(arms, family.pairs, groups, how(chosen, metric), family.correct) for metric in ("rmse", "mae"))
-    return Answered(family, *both)
+    rmse, mae = (judge(arms, family.pairs, groups, how(chosen, metric), family.correct) for metric in ("rmse", "mae"))
+    return Answered(family, rmse, mae)
 
 
 def _interactions(
@@ -245,8 +246,8 @@ def _saved(cells: Sequence[Cell], groups: np.ndarray, images: int, chosen: Compa
         there = {one.key for one in cells}
         if there.issuperset([*own, *control]):
             arms = _arms(cells, [*own, *control])
-            pair = ({sizes[arm[2]]: arms[arm] for arm in each} for each in (own, control))
-            found[cell.key] = images_saved(*pair, groups, how(chosen, "rmse"))
+            curves = [{sizes[arm[2]]: arms[arm] for arm in each} for each in (own, control)]
+            found[cell.key] = images_saved(curves[0], curves[1], groups, how(chosen, "rmse"))
     return found
 
 
@@ -282,7 +283,7 @@ def _references(shortcuts: pd.DataFrame, cells: Sequence[Cell]) -> dict[str, dic
     return found
 
 
-def _plain(plain: Mapping[str, pd.DataFrame]) -> dict[str, dict[str, dict[str, dict[str, float]]]]:
+def _plain(plain: Mapping[str, pd.DataFrame]) -> Plain:
     """By input and model, the headline of what is no network; the shortcuts have the input `none`."""
     found: dict[str, dict[str, dict[str, dict[str, float]]]] = {}
     for name in ["shortcuts", *(name for name in plain if name != "shortcuts")]:
@@ -295,7 +296,7 @@ def _plain(plain: Mapping[str, pd.DataFrame]) -> dict[str, dict[str, dict[str, d
     return found
 
 
-def _named(plain: Mapping[str, Any]) -> list[tuple[tuple[str, str], Mapping[str, Any]]]:
+def _named(plain: Plain) -> list[tuple[tuple[str, str], Mapping[str, Any]]]:
     return [
         ((name, words.SHORTCUTS.get(model, f"{model} on vectors")), by_target)
         for name, by_model in plain.items()

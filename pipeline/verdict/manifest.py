@@ -19,8 +19,7 @@ def manifest(runs: Place, keys: Iterable[Key], seeds: Sequence[int]) -> pd.DataF
     `differs` names what is not as in the first arm of the same backbone and size: the budget that was declared, not the
     steps that early stopping left of it, which are its outcome.
     """
-    lines = [line for key in keys if (line := _arm(runs, key, seeds))]
-    table = pd.DataFrame(lines)
+    table = pd.DataFrame([arm for key in keys if (arm := _arm(runs, key, seeds))])
     if table.empty:
         return table
     for _, alike in table.groupby(["backbone", "size"], sort=False):
