@@ -57,7 +57,9 @@ def components(frames: Frames, targets: Float[np.ndarray, "n t"], number: int) -
 
 
 def fit(
-    train: tuple[Frames, Float[np.ndarray, "n t"]], validation: tuple[Frames, Float[np.ndarray, "m t"]], number: int
+    train: tuple[Frames, Float[np.ndarray, "n t"]],
+    validation: tuple[Float[np.ndarray, "m p"], Float[np.ndarray, "m t"]],
+    number: int,
 ) -> "PcaRidge":
     """Components and weights from the training rows; of every target, the strength from the validation rows."""
     found = components(*train, number)

@@ -10,8 +10,12 @@ from pipeline.params import Baselines
 def fitted(
     inputs: Float[np.ndarray, "n k"], target: Float[np.ndarray, " n"], chosen: Baselines
 ) -> HistGradientBoostingRegressor:
-    """An ensemble for one target. A column may be NaN: trees then learn what it means that it is missing."""
+    """An ensemble for one target.
+
+    A value may be NaN: trees then learn what it means that it is missing. A column of nothing else says nothing.
+    """
     tree = HistGradientBoostingRegressor(
         max_iter=chosen.iterations, learning_rate=chosen.learning_rate, early_stopping=False, random_state=0
     )
-    return tree.fit(inputs, target)
+    empty = np.isnan(inputs).all(axis=0)  # scikit-learn finds no thresholds in it, and fails
+    return tree.fit(np.where(empty, 0.0, inputs), target)
