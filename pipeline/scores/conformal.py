@@ -36,7 +36,7 @@ def _quantile(scores: Float[np.ndarray, "*s m"], level: float) -> Float[np.ndarr
     if not 0 < level < 1:
         raise ValueError(f"level: {level}; the probability of a truth inside, between 0 and 1")
     many = scores.shape[-1]
-    rank = int(np.ceil((many + 1) * level - 1e-9))  # 100 × 0.29 is 28.999999999999996
+    rank = int(np.ceil((many + 1) * level - 1e-9))  # 100 × 0.55 is 55.00000000000001
     if rank > many:
         return np.full(scores.shape[:-1], np.inf)
     return np.asarray(np.partition(scores, rank - 1, axis=-1)[..., rank - 1])

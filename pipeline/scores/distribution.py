@@ -100,8 +100,8 @@ def pit(
 def ks_uniform(values: Float[np.ndarray, " n"]) -> tuple[float, float]:
     """Kolmogorov–Smirnov distance of values from uniform on [0, 1], and its p.
 
-    Asymptotic with Stephens' (1970, J. R. Stat. Soc. B 32, 115) correction for n: p right to 0.01 from n = 5 on. The
-    values must be independent: one seed, one lens a group.
+    Asymptotic with Stephens' (1970, J. R. Stat. Soc. B 32, 115) correction for n: from n = 5 on p is right to 0.03, and
+    below 0.1 to 0.002. The values must be independent: one seed, one lens a group.
     """
     refuse(values=values)
     ordered, n = np.sort(values), len(values)

@@ -18,9 +18,9 @@ def test_half_width_is_an_order_statistic(lenses: int, level: float, generator: 
 
 
 def test_a_level_in_decimals_takes_the_rank_it_means() -> None:
-    """(99 + 1) × 0.29 is 28.999999999999996 or 29.000000000000004 in binary; the rank is 29."""
+    """(99 + 1) × 0.55 is 55.00000000000001 in binary, and × 0.29 28.999999999999996; the ranks are 55 and 29."""
     residuals = np.arange(1.0, 100.0)
-    for level, rank in ((0.29, 29), (0.57, 57), (0.58, 58), (0.9, 90), (0.99, 99)):
+    for level, rank in ((0.07, 7), (0.29, 29), (0.55, 55), (0.57, 57), (0.9, 90), (0.99, 99)):
         assert conformal.half_width(residuals, level) == rank
 
 
@@ -50,11 +50,11 @@ def test_the_guarantee_holds_on_average(kind: str, level: float, generator: np.r
 
 
 def test_a_margin_keeps_the_network_s_own_widths(generator: np.random.Generator) -> None:
-    """Errors of two sizes, predicted in shape but half as wide: each lens's interval is right after the margin."""
-    scale = np.repeat([1.0, 1.0], 5000)
-    truth = scale * generator.normal(size=10_000)
-    half = 0.5 * stats.norm.ppf(0.95) * scale
-    assert conformal.margin(-half, half, truth, 0.9) == pytest.approx(half[0], rel=0.05)
+    """Errors of two sizes, intervals right but for 0.2 a side: that is what is added to each, wide or narrow."""
+    scale = np.repeat([1.0, 3.0], 50_000)
+    truth = scale * stats.norm.ppf(generator.uniform(size=100_000))
+    half = stats.norm.ppf(0.95) * scale
+    assert conformal.margin(-half + 0.2, half - 0.2, truth, 0.9) == pytest.approx(0.2, abs=0.03)
 
 
 def test_intervals_that_are_too_wide_shrink(generator: np.random.Generator) -> None:

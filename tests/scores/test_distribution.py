@@ -163,7 +163,7 @@ def test_ks_is_scipy_s(lenses: int, power: float, generator: np.random.Generator
     distance, p = distribution.ks_uniform(values)
     expected = stats.kstest(values, "uniform", method="exact")
     assert distance == pytest.approx(expected.statistic, abs=1e-10)
-    assert p == pytest.approx(expected.pvalue, abs=0.01)
+    assert p == pytest.approx(expected.pvalue, abs=0.002 if expected.pvalue < 0.1 else 0.03)
 
 
 # coverage, sharpness, calibration
