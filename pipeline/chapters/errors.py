@@ -1,0 +1,81 @@
+"""Where in the range the errors are, how training went, and whether stated intervals hold."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from pipeline.chapters.verdict import Details, unit
+
+LABELS = {"truth": "true value", "signal_to_noise": "signal-to-noise", "ring_over_psf": "ring radius / PSF FWHM"}
+TABS = {"truth": "truth", "signal_to_noise": "signal-to-noise", "ring_over_psf": "ring / PSF"}
+
+
+def bins(table: pd.DataFrame, details: Details) -> dict[str, Any]:
+    """RMSE in bins of the truth, of signal-to-noise and of the ring's radius, with the plateaus where truths are."""
+    flat: dict[str, list[dict[str, Any]]] = {}
+    for cell in details["cells"]:
+        flat.setdefault(cell["arm"][3], []).extend(
+            {"low": one["low"], "high": one["high"], "label": f"{cell['run']}: plateau"} for one in cell["plateaus"]
+        )
+    known = table[table["bin"].astype(str) != "unknown"]
+    views = []
+    for (covariate, target), lines in known.groupby(["covariate", "target"], sort=False):
+        views.append(
+            {
+                "tab": TABS[covariate],
+                "target": target,
+                "x": f"{LABELS[covariate]} {target}" if covariate == "truth" else LABELS[covariate],
+                "y": f"RMSE [{unit(details, target)}]",
+                "runs": {run: _binned(own) for run, own in lines.groupby("run", sort=False)},
+                "plateaus": flat.get(target, []) if covariate == "truth" else [],
+            }
+        )
+    return {"views": views} if views else {}
+
+
+def _binned(lines: pd.DataFrame) -> dict[str, list[float]]:
+    columns = {"at": "centre", "value": "rmse", "low": "rmse_low", "high": "rmse_high", "lenses": "lenses"}
+    return {key: [float(value) for value in lines[name]] for key, name in columns.items()}
+
+
+def curves(learning: pd.DataFrame) -> dict[str, Any]:
+    """Training and validation loss by epoch, a line a seed."""
+    found = {}
+    for run, lines in learning.groupby("run", sort=False):
+        seeds = [own for _, own in lines.groupby("seed")]
+        found[run] = {
+            "x": "epoch",
+            "y": "loss, normalised target",
+            "lines": [
+                {"name": name, "values": own[column].tolist()}
+                for name, column in (("training", "train_loss"), ("validation", "validation_loss"))
+                for own in seeds
+            ],
+        }
+    return {"runs": found}
+
+
+def calibration(details: Details) -> dict[str, Any]:
+    """Coverage of each cell's intervals: its own, where it says a distribution, or split-conformal ones."""
+    runs = [_calibrated(cell) for cell in details["cells"]]
+    return {"runs": [run for run in runs if run["coverage"]]}
+
+
+def _calibrated(cell: Mapping[str, Any]) -> dict[str, Any]:
+    spreads = cell["spreads"]
+    own = spreads.get("own", spreads["conformal"])
+    coverage = [
+        {"nominal": float(level), "observed": one["value"], "low": one["low"], "high": one["high"]}
+        for level, one in own.items()
+    ]
+    found = {"run": cell["run"], "target": cell["arm"][3], "coverage": coverage}
+    return found | ({"pit": spreads["pit"], "pit_band": _band(spreads["pit"])} if "pit" in spreads else {})
+
+
+def _band(counts: Sequence[int]) -> tuple[float, float]:
+    """Lenses in a bin if all were well: two standard deviations about the mean."""
+    total, bins_ = sum(counts), len(counts)
+    half = 2 * np.sqrt(total / bins_ * (1 - 1 / bins_))
+    return float(total / bins_ - half), float(total / bins_ + half)

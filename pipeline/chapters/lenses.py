@@ -1,0 +1,88 @@
+"""All test lenses as points, and the few that are shown with their pictures."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from jaxtyping import Float, Int
+
+from pipeline.scores import conformal
+from pipeline.store import Store
+from pipeline.verdict.cells import Cell
+from pipeline.verdict.measures import LEVELS
+
+CENTRAL = 0.68
+FACTS = {"S/N": "signal_to_noise", "ring / PSF": "ring_over_psf"}
+SHARES = {"best": 0.2, "worst": 0.3, "outlier": 0.2, "random": 0.3}  # of the lenses that are shown
+OUTLYING = 3  # NMAD
+
+
+def scatter(cells: Sequence[Cell], units: Mapping[str, str], known: pd.DataFrame) -> dict[str, Any]:
+    """Truth, the seeds' mean prediction and its interval for every test lens; `known` are the lines of these lenses."""
+    targets: dict[str, Any] = {}
+    for cell in cells:
+        found = targets.setdefault(
+            cell.target, {"unit": units[cell.target].strip(" []"), "truth": cell.truth, "runs": {}}
+        )
+        low, high = interval(cell)
+        found["runs"][cell.name] = {"prediction": cell.prediction.mean(axis=0), "low": low, "high": high}
+    return {
+        "ids": [str(one) for one in cells[0].id],
+        "targets": targets,
+        "facts": {name: known[column].to_numpy(dtype=float) for name, column in FACTS.items()},
+        "interval": f"{CENTRAL:.0%} interval",
+    }
+
+
+def interval(cell: Cell) -> tuple[Float[np.ndarray, " n"], Float[np.ndarray, " n"]]:
+    """Of the seeds' mean: the mean of what they say, or a split-conformal one from the calibration rows."""
+    if cell.quantiles is not None:
+        ends = np.searchsorted(LEVELS, [(1 - CENTRAL) / 2, (1 + CENTRAL) / 2])
+        low, high = (cell.quantiles[..., end].mean(axis=0) for end in ends)
+        return low, high
+    centre = cell.prediction.mean(axis=0)
+    half = conformal.half_width(np.abs(cell.residuals.mean(axis=0)), CENTRAL)
+    return centre - half, centre + half
+
+
+def chosen(cell: Cell, count: int, seed: int) -> dict[int, list[str]]:
+    """Which test lenses to show and why: by the mean error of one cell, and a random draw; fewer where there are few.
+
+    What is shown is a choice by the errors, and so no sample of them: only the random draw is.
+    """
+    error = np.abs(cell.prediction.mean(axis=0) - cell.truth)
+    order = np.argsort(error, kind="stable")
+    offset = cell.prediction.mean(axis=0) - cell.truth
+    limit = OUTLYING * 1.4826 * np.median(np.abs(offset - np.median(offset)))
+    outlying = order[::-1][: int((np.abs(offset - np.median(offset)) > limit).sum())]
+    among = {
+        "best": order,
+        "worst": order[::-1],
+        "outlier": outlying,
+        "random": np.random.default_rng(seed).permutation(len(order)),
+    }
+    shown: dict[int, list[str]] = {}
+    for tag, rows in among.items():
+        for row in rows[: max(1, round(SHARES[tag] * count))].tolist():
+            shown.setdefault(row, []).append(tag)
+    return shown
+
+
+def pictures(
+    images: Store, inputs: Mapping[str, Store], test: Int[np.ndarray, " n"], shown: Mapping[int, list[str]]
+) -> dict[str, Any]:
+    """The lenses that are shown with what each network sees of them; `test` are the store's rows, in the cells' order."""
+    places = np.array(list(shown), dtype=int)
+    rows = test[places]
+    order = np.argsort(rows, kind="stable")  # a store is read forwards
+    stacks = [images.take("images", rows[order])[:, :1], *(store.take("maps", rows[order]) for store in inputs.values())]
+    joined = np.concatenate(stacks, axis=1)
+    channels = [f"{name}: {channel}" for name, store in inputs.items() for channel in store.attributes["channels"]]
+    return {
+        "channels": ["image", *channels],
+        "shown": [
+            {"row": int(places[at]), "tags": shown[int(places[at])], "image": joined[line]}
+            for line, at in enumerate(order)
+        ],
+    }
