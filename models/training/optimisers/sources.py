@@ -9,6 +9,7 @@ import torch
 from torch.optim import Optimizer
 
 from models.timm_cpu import import_timm
+from models.training.choice import refuse_unknown
 from models.training.optimisers.kinds import KINDS, Kind, refuse_undrivable
 
 Make = Callable[..., Optimizer]
@@ -97,7 +98,5 @@ def arguments(make: Make) -> list[str]:
 def checked(kind: str, make: Make, options: Mapping[str, Any]) -> dict[str, Any]:
     """The options, with tuples for lists, which is all that YAML has. Raises `ValueError` for one that there is not."""
     known = [name for name in arguments(make) if name not in NOT_OPTIONS and not name.endswith("dtype")]
-    for option in options:
-        if option not in known:
-            raise ValueError(f"optimiser.{option}: {kind} has no such option; there are {', '.join(known) or 'none'}")
+    refuse_unknown("optimiser", kind, options, known)
     return {name: tuple(value) if isinstance(value, list) else value for name, value in options.items()}
