@@ -41,8 +41,9 @@ def _tested(backbone: str, options: dict[str, Any], fit: Fit, source: str, folde
 
     task = fitting.Task(Store(source), backbone, options)
     settings = fitting.settings_of(fit, fit.range_test.highest, None, fit.device)
+    rows, model = task.rows, task.network(SEED)
     with fitting.explained(task.store, fit):
-        step = trial(task.network(SEED), task.rows, settings, SEED, images=task.images)
+        step = trial(model, rows, settings, SEED, images=task.images)
         curve = range_test.range_test(step, **params.plain(fit.range_test))
         choice = range_test.choose(curve)
     table = pd.DataFrame({"learning_rate": curve.rates, "loss": curve.losses})

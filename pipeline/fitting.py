@@ -110,7 +110,7 @@ def explained(store: Store, fit: params.Fit) -> Iterator[None]:
         ids = store.read("id")[start + np.array(error.rows, dtype=int)]
         named = f": {', '.join(map(str, ids[:8]))}{' …' if len(ids) > 8 else ''}" if len(ids) else ""
         raise InputError(f"{error}{named}") from error
-    except InputError:
+    except InputError:  # of the store: maps are read as they are asked for, and one of its shards may be damaged
         raise
     except ValueError as error:
         raise InputError(f"train.fit.{error}") from error

@@ -32,26 +32,24 @@ LOG = re.compile(r"(\[rank\d+\]:)?\[[A-Z]\d{4} ")  # torch's own, of its last mo
 
 @dataclass(frozen=True)
 class World:
-    """Which of how many processes this one is; `local` counts on this machine and picks the GPU."""
+    """Which of how many processes this one is."""
 
     rank: int
     size: int
-    local: int
 
 
 def world(environment: Mapping[str, str] = os.environ) -> World:
     """This process's place, as a launcher's environment has it; alone without one."""
     try:
         size, rank = int(environment.get("WORLD_SIZE", 1)), int(environment.get("RANK", 0))
-        local = int(environment.get("LOCAL_RANK", rank))
     except ValueError as error:
-        raise InputError(f"WORLD_SIZE, RANK, LOCAL_RANK: {error}; torchrun sets all three") from error
+        raise InputError(f"WORLD_SIZE, RANK: {error}; torchrun sets both") from error
     here = int(environment.get("LOCAL_WORLD_SIZE", size))
     if here != size:
         raise InputError(f"LOCAL_WORLD_SIZE: {here} of {size} ranks; all must be on one machine (--nnodes 1)")
-    if not 0 <= rank < size or not 0 <= local <= rank:
-        raise InputError(f"RANK: {rank} (local {local}) is none of {size} ranks; torchrun sets all three")
-    return World(rank, size, local)
+    if not 0 <= rank < size:
+        raise InputError(f"RANK: {rank} is none of {size} ranks; torchrun sets both")
+    return World(rank, size)
 
 
 def follow() -> None:

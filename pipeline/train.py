@@ -73,7 +73,7 @@ def train(
     made_of = _made_of(task, chosen, found, int(seed), world.size)
     checkpoint = Checkpoint(folder.with_name(f".{folder.name}.checkpoint"), made_of, watch.checkpoint_minutes)
     resume = checkpoint.resumed()
-    model = task.network(int(seed))
+    rows, validation, model = task.rows, task.validation(), task.network(int(seed))
     alone = slot(chosen.device) if world.size == 1 else nullcontext(chosen.device)
     followed = watch.log if world.rank == 0 else "none"
     curves = logger(followed, place(clock).with_suffix(""), since=_epochs(resume))
@@ -82,7 +82,7 @@ def train(
         progress = Progress(folder.name, chosen.epochs, checkpoint, log)
         about = {"images": task.images, "ranks": world.size}
         began = time.perf_counter()
-        record = fit(model, task.rows, task.validation(), settings, int(seed), resume, progress, **about)
+        record = fit(model, rows, validation, settings, int(seed), resume, progress, **about)
         seconds = time.perf_counter() - began
     if world.rank == 0:
         _write(folder, {"backbone": backbone, "options": options, **task.sizes}, model, record, made_of)

@@ -54,9 +54,9 @@ def gone(pid: int) -> bool:
 @pytest.mark.parametrize(
     ("variables", "expected"),
     [
-        ({}, World(0, 1, 0)),
-        ({"WORLD_SIZE": "4", "RANK": "3", "LOCAL_RANK": "1"}, World(3, 4, 1)),
-        ({"WORLD_SIZE": "2", "RANK": "1"}, World(1, 2, 1)),
+        ({}, World(0, 1)),
+        ({"WORLD_SIZE": "4", "RANK": "3"}, World(3, 4)),
+        ({"WORLD_SIZE": "2", "RANK": "1"}, World(1, 2)),
     ],
 )
 def test_a_process_knows_its_place(variables: dict[str, str], expected: World) -> None:
@@ -66,9 +66,8 @@ def test_a_process_knows_its_place(variables: dict[str, str], expected: World) -
 @pytest.mark.parametrize(
     ("variables", "message"),
     [
-        ({"WORLD_SIZE": "two"}, r"^WORLD_SIZE, RANK, LOCAL_RANK: .*'two'; torchrun sets all three"),
-        ({"WORLD_SIZE": "2", "RANK": "2"}, r"^RANK: 2 \(local 2\) is none of 2 ranks"),
-        ({"WORLD_SIZE": "2", "RANK": "0", "LOCAL_RANK": "1"}, r"^RANK: 0 \(local 1\) is none of 2 ranks"),
+        ({"WORLD_SIZE": "two"}, r"^WORLD_SIZE, RANK: .*'two'; torchrun sets both"),
+        ({"WORLD_SIZE": "2", "RANK": "2"}, r"^RANK: 2 is none of 2 ranks"),
     ],
 )
 def test_a_place_that_cannot_be_is_refused(variables: dict[str, str], message: str) -> None:
@@ -85,12 +84,12 @@ def test_every_rank_is_told_its_place_and_only_the_first_one_prints(
     code = (
         "from pipeline.ranks import world; print('standard output', rank); sys.stderr.write(f'error output {rank}\\n');"
         "names = ('MASTER_ADDR', 'MASTER_PORT'); w = world(); "
-        "open(f'{sys.argv[1]}/place{rank}', 'w').write(f'{w.rank} {w.size} {w.local} {[os.environ[n] for n in names]}')"
+        "open(f'{sys.argv[1]}/place{rank}', 'w').write(f'{w.rank} {w.size} {[os.environ[n] for n in names]}')"
     )
     launch(3, command(code, tmp_path))
     places = [(tmp_path / f"place{rank}").read_text() for rank in range(3)]
-    assert [place[:5] for place in places] == ["0 3 0", "1 3 1", "2 3 2"]
-    assert len({place[5:] for place in places}) == 1  # they meet at one address
+    assert [place[:3] for place in places] == ["0 3", "1 3", "2 3"]
+    assert len({place[3:] for place in places}) == 1  # they meet at one address
     assert "127.0.0.1" in places[0]
     assert capfd.readouterr() == ("standard output 0\n", "error output 0\n")
 

@@ -1,5 +1,6 @@
 """The rows of a role, read from a store as training streams them."""
 
+import re
 from pathlib import Path
 
 import numpy as np
@@ -7,8 +8,9 @@ import pytest
 import torch
 
 from models.training.loading import Resident, Streaming, choose
-from pipeline import rows, store
+from pipeline import params, rows, store
 from pipeline.errors import InputError
+from pipeline.fitting import explained
 from pipeline.store import Array, Store, arrays
 
 ARRAYS = [
@@ -66,10 +68,12 @@ def test_loaders_give_what_the_store_holds(
         np.testing.assert_array_equal(found, values[name][10:90][order])
 
 
-def test_a_missing_shard_is_named_by_the_stream_as_by_the_store(prepared: Store) -> None:
+def test_a_missing_shard_is_named_by_the_stream_as_by_the_store_and_is_no_setting_s_fault(prepared: Store) -> None:
     loader = choose(rows.of_role(prepared, "train"), 8, "cpu", 8000)
     missing = sorted((Path(str(prepared.path)) / "maps" / "c").iterdir())[3]
     gone = next(file for file in missing.rglob("*") if file.is_file())
     gone.unlink()
-    with pytest.raises(InputError, match="this shard is missing"):
+    fit = params.read([], "train.fit")
+    fault = rf"^{re.escape(str(prepared.path))}.*: this shard is missing"
+    with pytest.raises(InputError, match=fault), explained(prepared, fit):
         list(loader.epoch(torch.Generator().manual_seed(0)))

@@ -26,10 +26,6 @@ class Hardware:
         """Fabric's own."""
         return {name: getattr(self, name) for name in ("accelerator", "devices", "strategy", "precision")}
 
-    def device(self, local: int = 0) -> str:
-        """What torch calls the device of the process with this number on its machine."""
-        return f"cuda:{self.devices[local]}" if isinstance(self.devices, list) else self.accelerator
-
 
 def pick_device(device: str) -> str:
     """A device that torch knows: `auto` is the GPU where there is one. Raises `ValueError` for a GPU there is not."""

@@ -194,12 +194,35 @@ def prepared(
     source = InMemory(train) if isinstance(train, tuple) else train
     frame = source.read("maps", 0, 1).shape[2:]
     chosen = _augment(settings, images or Images(), frame)
-    wanted = "channels_last" if settings.channels_last else "contiguous"
-    format, otherwise = memory_format(model, wanted, str(fabric.device))
-    model.to(device=fabric.device, memory_format=format)  # type: ignore[call-overload]
+    format, otherwise = _placed(model, settings, fabric.device)
     _check_parts(model, settings, ranks)
     loader = _loader(source, settings, chosen, fabric.device, format == torch.channels_last)
     steps = max(2, settings.epochs * loader.steps)
+    step, plain = _step(fabric, model, settings, steps, ranks)
+    return Parts(
+        fabric,
+        step,
+        Treatment(chosen.without(chosen.turns, settings.workers > 0), settings.label_noise, _chance(fabric, seed)),
+        loader,
+        torch.Generator().manual_seed(seed),
+        schedules.build(settings.schedule["kind"], settings.learning_rate, steps, **options(settings.schedule)),
+        averages.build(settings.average["kind"], model, steps, **options(settings.average)),
+        _stages(settings, min(frame)),
+        steps,
+        [note for note in (machine.note, otherwise, plain) if note],
+    )
+
+
+def _placed(model: nn.Module, settings: Settings, device: torch.device) -> tuple[torch.memory_format, str]:
+    """Move the model to its device; in which memory format, and why not in the one asked for, if so."""
+    wanted = "channels_last" if settings.channels_last else "contiguous"
+    format, otherwise = memory_format(model, wanted, str(device))
+    model.to(device=device, memory_format=format)  # type: ignore[call-overload]
+    return format, otherwise
+
+
+def _step(fabric: Fabric, model: nn.Module, settings: Settings, steps: int, ranks: int) -> tuple[Step, str]:
+    """What takes a step of so many; and why the network is not compiled, where it was to be."""
     called, plain = compiled(model, settings.compile, str(fabric.device))
     groups = optimisers.groups(model, settings.discriminative)
     weights = [parameter for group in groups if group["decayed"] for parameter in group["params"]]
@@ -215,22 +238,15 @@ def prepared(
         Penalty(weights, settings.l1),
         called if isinstance(called, Compiled) else None,
     )
+    return step, plain
+
+
+def _chance(fabric: Fabric, seed: int) -> torch.Generator:
+    """The chance of this rank's images. Torch's own is seeded alike, but on the first rank, which drew the network."""
     own = seed + CHANCE * fabric.global_rank
     if fabric.global_rank:
         torch.manual_seed(own)  # or dropout would mask the first rank's images and this one's alike
-    left = chosen.without(chosen.turns, settings.workers > 0)
-    return Parts(
-        fabric,
-        step,
-        Treatment(left, settings.label_noise, torch.Generator().manual_seed(own)),
-        loader,
-        torch.Generator().manual_seed(seed),
-        schedules.build(settings.schedule["kind"], settings.learning_rate, steps, **options(settings.schedule)),
-        averages.build(settings.average["kind"], model, steps, **options(settings.average)),
-        _stages(settings, min(frame)),
-        steps,
-        [note for note in (machine.note, otherwise, plain) if note],
-    )
+    return torch.Generator().manual_seed(own)
 
 
 def _check_parts(model: nn.Module, settings: Settings, ranks: int) -> None:

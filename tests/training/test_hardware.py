@@ -32,11 +32,6 @@ def test_what_fabric_is_given(asked: tuple[str, str], expected: Hardware, monkey
     assert expected.arguments().keys() == {"accelerator", "devices", "strategy", "precision"}
 
 
-def test_each_process_has_a_device_of_its_own() -> None:
-    assert [Hardware("cuda", [0, 1], "ddp", "32-true").device(local) for local in (0, 1)] == ["cuda:0", "cuda:1"]
-    assert Hardware("cpu", 2, "ddp", "32-true").device(1) == "cpu"
-
-
 def test_a_gpu_without_bfloat16_computes_in_float32_and_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
     gpus(monkeypatch, 1, bfloat16=False)
     assert hardware("cuda", "auto") == Hardware("cuda", [0], "auto", "32-true")  # nobody asked for it

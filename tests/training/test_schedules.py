@@ -197,7 +197,7 @@ def test_a_loss_that_is_not_a_number_is_a_bad_epoch_to_plateau() -> None:
     ("kind", "options", "words"),
     [
         ("onecycle", {}, r"^schedule\.kind: no 'onecycle'; there are constant, step, .*one_cycle"),
-        ("cosine", {"fnal": 0.1}, r"^schedule: cosine has no option 'fnal'; there are warmup, final"),
+        ("cosine", {"fnal": 0.1}, r"^schedule: no option 'fnal' for cosine; there are warmup, final"),
         ("cosine", {"final": "low"}, r"^schedule\.final: 'low' is not a number; the default is 0\.0"),
         ("cosine", {"final": True}, r"^schedule\.final: True is not a number"),
         ("one_cycle", {"cycle_momentum": 1}, r"^schedule\.cycle_momentum: 1 is not true or false"),

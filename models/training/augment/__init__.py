@@ -17,7 +17,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from models.training.augment.items import Item, made, parsed, refuse_unknown
+from models.training.augment.items import Item, made, parsed, refuse_names
 from models.training.augment.per_image import PerImage
 from models.training.augment.promises import refuse_channels, refuse_vectors
 from models.training.augment.symmetries import d4
@@ -86,7 +86,7 @@ def build(
     or a vector that no longer belongs to its image.
     """
     named = [parsed(item) for item in items]
-    refuse_unknown([name for name, _ in named])
+    refuse_names([name for name, _ in named])
     known = _known(channels, statistics or {}, observation or {})
     chosen = tuple(made(name, options, known) for name, options in named)
     for item in chosen:

@@ -13,6 +13,7 @@ from torch import Tensor
 from models.training.augment import geometry, observation, per_image
 from models.training.augment.symmetries import d4
 from models.training.augment.verdicts import ALLOWED, REASONS
+from models.training.choice import refuse_unknown
 
 Apply = Callable[[Tensor, torch.Generator, float], Tensor]
 
@@ -71,9 +72,8 @@ def _own(name: str, options: Mapping[str, Any], known: Mapping[str, Any]) -> Ite
     function, changes = OWN[name]
     parameters = list(signature(function).parameters.values())[3:]
     defaults = {p.name: p.default for p in parameters if p.default is not Parameter.empty}
+    refuse_unknown("augment", name, options, defaults)
     for option, value in options.items():
-        if option not in defaults:
-            raise ValueError(f"augment.{name}: no option {option!r}; there are {', '.join(defaults) or 'none'}")
         if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < inf:
             raise ValueError(f"augment.{name}.{option}: {value!r}; it must be a number, and at least 0")
     needs = [p.name for p in parameters if p.default is Parameter.empty]
@@ -86,6 +86,7 @@ def _own(name: str, options: Mapping[str, Any], known: Mapping[str, Any]) -> Ite
 
 
 def _borrowed(name: str, options: Mapping[str, Any]) -> Item:
+    refuse_unknown("augment", name, options, per_image.known_options(name))
     try:
         how = per_image.transform(name, options)
     except ValueError as error:
@@ -93,7 +94,7 @@ def _borrowed(name: str, options: Mapping[str, Any]) -> Item:
     return Item(name, partial(per_image.transformed, how=how), *ALLOWED[name], how=how)
 
 
-def refuse_unknown(names: Sequence[str]) -> None:
+def refuse_names(names: Sequence[str]) -> None:
     """Raise `ValueError` for what does not exist and for what changes the label, with the reason."""
     for name in names:
         if name in REASONS:

@@ -4,7 +4,6 @@ import os
 import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
-from inspect import signature
 from typing import Any
 
 import numpy as np
@@ -13,6 +12,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from models.training.augment.verdicts import UNSAFE_OPTIONS
+from models.training.choice import options_of
 
 
 @dataclass(frozen=True)
@@ -28,16 +28,15 @@ class PerImage:
         return image
 
 
-def transform(name: str, options: Mapping[str, Any]) -> Any:
-    """The transform of that name. Raises `ValueError` naming an option that it has not, or whose value cannot be."""
-    os.environ.setdefault("NO_ALBUMENTATIONS_UPDATE", "1")  # or it asks the network for its newest version
-    import albumentations
+def known_options(name: str) -> list[str]:
+    """What the transform of that name may be told."""
+    return options_of(_class(name).__init__)
 
-    kind = getattr(albumentations, name)
-    known = [option for option in signature(kind.__init__).parameters if option != "self"]
+
+def transform(name: str, options: Mapping[str, Any]) -> Any:
+    """The transform of that name. Raises `ValueError` naming an option whose value cannot be."""
+    kind = _class(name)
     for option in options:
-        if option not in known:
-            raise ValueError(f"no option {option!r}; there are {', '.join(known)}")
         if reason := UNSAFE_OPTIONS.get(name, {}).get(option):
             raise ValueError(f"{option}: {reason}; leave it out")
     with warnings.catch_warnings():
@@ -46,6 +45,13 @@ def transform(name: str, options: Mapping[str, Any]) -> Any:
             return kind(**options)
         except (UserWarning, TypeError, ValueError) as error:
             raise ValueError(f"{options} cannot be: {' '.join(str(error).split())}") from error
+
+
+def _class(name: str) -> Any:
+    os.environ.setdefault("NO_ALBUMENTATIONS_UPDATE", "1")  # or it asks the network for its newest version
+    import albumentations
+
+    return getattr(albumentations, name)
 
 
 def transformed(

@@ -43,7 +43,8 @@ def build(
     try:
         optimiser = make(made, lr=lr, **own)
     except (IndexError, TypeError, ValueError) as error:
-        raise ValueError(f"optimiser: {kind}: {error}") from error
+        given = f" (with {options})" if options else ""
+        raise ValueError(f"optimiser: {kind}: {error}{given}") from error
     scales = [1.0] if found.closure else [group["scale"] for group in filled]
     decayed = [(group["params"], group["scale"]) for group in filled if group["decayed"]]
     return Stepper(found, optimiser, scales, decayed, lr, weight_decay)

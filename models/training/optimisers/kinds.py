@@ -9,7 +9,9 @@ GRAPH = "second derivatives do not pass through the buckets in which processes e
 CHANCE = "it draws random numbers, and processes that draw different ones drift apart"
 CLOSURE = "it decides by its own process's loss how often to evaluate, and the others would wait for ever"
 
-FUSED = {"fused": True}  # one pass over the weights where torch's default takes ten
+# One pass over the weights where torch's default takes ten. On a CPU it walks through memory and looks at no strides:
+# a gradient in another order than its weights, which backward() does not make, would be taken wrongly and in silence.
+FUSED = {"fused": True}
 
 
 @dataclass(frozen=True)

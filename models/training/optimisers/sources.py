@@ -9,6 +9,7 @@ import torch
 from torch.optim import Optimizer
 
 from models.timm_cpu import import_timm
+from models.training.choice import refuse_unknown
 from models.training.optimisers.kinds import KINDS, Kind, refuse_undrivable
 
 Make = Callable[..., Optimizer]
@@ -20,6 +21,9 @@ DECAY = {
 NOT_OPTIONS = DECAY | {
     *("params", "lr", "num_iterations", "foreach", "fused", "capturable", "differentiable", "maximize", "verbose"),
 }
+
+# what a default's type asks for, in the order in which they are looked at: to Python a bool is a whole number
+TYPES = {bool: "true or false", int: "a number", float: "a number", str: "a name", tuple: "a list of as many numbers"}
 
 
 @dataclass(frozen=True)
@@ -95,9 +99,30 @@ def arguments(make: Make) -> list[str]:
 
 
 def checked(kind: str, make: Make, options: Mapping[str, Any]) -> dict[str, Any]:
-    """The options, with tuples for lists, which is all that YAML has. Raises `ValueError` for one that there is not."""
+    """The options, with tuples for lists, which is all that YAML has.
+
+    Raises `ValueError` for one that there is not, and for one of another type than the library's default: it may look
+    at a value only when it computes with it, and then its error names none.
+    """
     known = [name for name in arguments(make) if name not in NOT_OPTIONS and not name.endswith("dtype")]
-    for option in options:
-        if option not in known:
-            raise ValueError(f"optimiser.{option}: {kind} has no such option; there are {', '.join(known) or 'none'}")
-    return {name: tuple(value) if isinstance(value, list) else value for name, value in options.items()}
+    refuse_unknown("optimiser", kind, options, known)
+    values = {name: tuple(value) if isinstance(value, list) else value for name, value in options.items()}
+    for name, value in values.items():
+        _refuse_other_type(name, value, signature(make).parameters[name].default)
+    return values
+
+
+def _refuse_other_type(option: str, value: Any, default: Any) -> None:
+    """Raise `ValueError` for a value of another type than a default that is not None; null is for the library to judge.
+
+    Whole numbers and others are one type, because many a default is 0; and a list is as long as the default.
+    """
+    known = [words for kind, words in TYPES.items() if isinstance(default, kind)]
+    if known and value is not None and _type(value) != _type(default):
+        raise ValueError(f"optimiser.{option}: {value!r} is not {known[0]}; the default is {default}")
+
+
+def _type(value: Any) -> Any:
+    if isinstance(value, tuple):
+        return tuple(map(_type, value))
+    return float if isinstance(value, int) and not isinstance(value, bool) else type(value)

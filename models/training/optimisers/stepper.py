@@ -19,8 +19,8 @@ class Stepper:
 
     The decay is decoupled (Loshchilov & Hutter 2019, AdamW): a step takes lr · weight_decay of every decayed weight
     that has a gradient, before the optimiser's own part, or after it where that still needs the weights of which the
-    gradients are. What the library would do is switched off, and AdamW's bits are torch's. Schedule-free optimisers,
-    which keep three sequences of weights together, decay them themselves, decoupled too.
+    gradients are. What the library would do is switched off, and AdamW's bits are those of torch's fused one.
+    Schedule-free optimisers, which keep three sequences of weights together, decay them themselves, decoupled too.
     """
 
     def __init__(

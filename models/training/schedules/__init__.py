@@ -8,6 +8,7 @@ from inspect import signature
 from typing import Any
 
 from models.blocks.options import one_of
+from models.training.choice import refuse_unknown
 from models.training.schedules.autowu import AutoWU
 from models.training.schedules.formulas import constant, cosine, cyclical, exponential, polynomial, step, warm_restarts
 from models.training.schedules.one_cycle import OneCycle
@@ -38,9 +39,7 @@ def build(kind: str, peak: float, steps: int, **options: Any) -> Schedule:
     whole("schedule: steps", steps, 1)
     _, _, *known = signature(KINDS[kind]).parameters.values()
     defaults = {parameter.name: parameter.default for parameter in known}
-    for option in options:
-        if option not in defaults:
-            raise ValueError(f"schedule: {kind} has no option {option!r}; there are {', '.join(defaults)}")
+    refuse_unknown("schedule", kind, options, defaults)
     values = {option: _like(f"schedule.{option}", value, defaults[option]) for option, value in options.items()}
     try:
         return KINDS[kind](peak, steps, **values)
