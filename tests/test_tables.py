@@ -72,6 +72,58 @@ def test_the_spread_is_the_error_on_the_calibration_rows(prepared: Path) -> None
     assert (perfect["spread"] == 0).all()
 
 
+def test_a_calibration_row_without_an_answer_has_no_error(prepared: Path) -> None:
+    """And neither has an infinite one: the spread is that of the three other rows, whose mean square is 10 / 3."""
+    values = {7: np.nan, 8: np.inf}
+
+    def holed(opened: Store, start: int, stop: int) -> np.ndarray:
+        found = answer(opened, start, stop).astype(np.float64)
+        for row, value in values.items():
+            found[[row == i for i in range(start, stop)], 0] = value
+        return found
+
+    with np.errstate(invalid="raise"):
+        table = tables.predicted(prepared, holed)
+    spreads = table.groupby("target")["spread"].first()
+    assert spreads["mass"] == pytest.approx(0.25 * np.sqrt(9 / 3))
+    assert spreads["slope"] == pytest.approx(8.0 * np.sqrt(8))
+
+
+def test_levels_ascend_alike_on_both_sides_of_the_median() -> None:
+    levels = np.array(tables.LEVELS)
+    assert (np.diff(levels) > 0).all()
+    assert np.array_equal(levels, 100 - levels[::-1])
+    assert {(100 - central) / 2 for central in (0, 50, 68, 90, 95, 99)} <= set(tables.LEVELS)
+
+
+def test_an_answer_is_scaled_as_what_it_is() -> None:
+    """A quantile as a target, a spread without the mean, a density per unit, a fraction not at all."""
+    quantiles = np.broadcast_to(np.arange(len(tables.LEVELS), dtype=np.float32), (1, 2, len(tables.LEVELS)))
+    one = np.ones((1, 2), dtype=np.float32)
+    said = tables.Answer(one, 2 * one, quantiles, 3 * one, np.array([7.0]), np.array([0.25]))
+    found = {name: values[0].tolist() for name, values in tables.columns(said, STATISTICS["target"]).items()}
+    assert found["prediction"] == [-23.25, 12.0]
+    assert found["spread"] == [0.5, 16.0]
+    assert (found["q0.5"], found["q2.5"]) == ([-23.5, 4.0], [-23.0, 20.0])
+    assert found["nll"] == pytest.approx([3 - np.log(4), 3 + np.log(8)])
+    assert found["nll_joint"] == pytest.approx([7 + np.log(2), 7 + np.log(2)])
+    assert found["tarp"] == [0.25, 0.25]
+    assert len(found) == 5 + len(tables.LEVELS)
+
+
+def test_lines_without_an_answer_are_counted_and_read(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    table = pd.DataFrame(
+        {"role": ["test"] * 3 + ["validation"], "truth": 0.0, "prediction": [1.0, np.nan, np.inf, 2.0]}
+    )
+    assert tables.gaps(table) == {"prediction": 2}
+    assert tables.gaps(TABLE) == {}
+    tables.write(table, tmp_path / "a.parquet")
+    pd.testing.assert_frame_equal(tables.read(tmp_path / "a.parquet"), table)
+    assert capsys.readouterr().out == f"{tmp_path}/a.parquet: not finite, of 4 lines: 2 prediction\n"
+    assert len(tables.read(tmp_path / "a.parquet", role="validation")) == 1
+    assert capsys.readouterr().out == ""
+
+
 def test_a_table_comes_back_as_it_was(tmp_path: Path) -> None:
     path = tmp_path / "deep" / "a.parquet"
     tables.write(TABLE, path)
