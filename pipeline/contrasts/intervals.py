@@ -19,6 +19,7 @@ verdict does, by deciding nothing. From two, t has one degree of freedom and the
 
 from collections.abc import Hashable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from jaxtyping import Float, Int
@@ -79,7 +80,7 @@ def bca(draws: Float[np.ndarray, " d"], value: float, acceleration: float, confi
 
 
 def estimates(
-    arms: Mapping[Hashable, Float[np.ndarray, "_ _"]],
+    arms: Mapping[Any, Float[np.ndarray, "_ _"]],
     weights: Mapping[Hashable, Weights],
     groups: Int[np.ndarray, " n"],
     how: How,

@@ -1,8 +1,9 @@
 """What was measured: the losses of every arm and seed, summed over groups of lenses, and the metric of such sums."""
 
-from collections.abc import Callable, Hashable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 from jaxtyping import Float, Int
@@ -47,7 +48,7 @@ class Sample:
         return pulls - pulls.mean(axis=-1, keepdims=True)
 
 
-def sample(arms: Mapping[Hashable, Float[np.ndarray, "_ _"]], groups: Int[np.ndarray, " n"], metric: str) -> Sample:
+def sample(arms: Mapping[Any, Float[np.ndarray, "_ _"]], groups: Int[np.ndarray, " n"], metric: str) -> Sample:
     """The losses of arms in their order, from errors (seeds, lenses) and the group of each lens.
 
     Raises `InputError` for arms that cannot be paired, an error that is not a number, or lenses of one group only.
@@ -65,7 +66,7 @@ def sample(arms: Mapping[Hashable, Float[np.ndarray, "_ _"]], groups: Int[np.nda
     return Sample(metric, sums, np.bincount(member).astype(np.float64))
 
 
-def _check(arms: Mapping[Hashable, Float[np.ndarray, "_ _"]], groups: Int[np.ndarray, " n"]) -> None:
+def _check(arms: Mapping[Any, Float[np.ndarray, "_ _"]], groups: Int[np.ndarray, " n"]) -> None:
     first = next(iter(arms))
     seeds, lenses = arms[first].shape[0], len(groups)
     for name, errors in arms.items():
