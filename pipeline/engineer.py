@@ -41,9 +41,6 @@ def engineer(name: str, source: str, target: str, overrides: Iterable[str] = ())
     channels, columns = features.map_names(maps, bands), columns if vectors else []
     for label, lost in features.per_image(maps, vectors).items():
         print(f"engineer: {name}: {label} has a scale of each image's own, and loses {lost}")
-    arrays = [Array("maps", "float32", (len(channels), height, width), ("c", "h", "w"), "", "map features")]
-    if columns:
-        arrays.append(Array("vectors", "float32", (len(columns),), ("k",), "", "vector features"))
     described = {
         "channels": channels,
         "columns": columns,
@@ -54,9 +51,14 @@ def engineer(name: str, source: str, target: str, overrides: Iterable[str] = ())
         **stands_in,
     }
     made_of = fingerprint.digest(images.attributes["shards"], described, fingerprint.code(), torch.__version__)
-    rows = _Rows(images, maps, vectors, known)
+    arrays, rows = _arrays(len(channels), len(columns), (height, width)), _Rows(images, maps, vectors, known)
     store.write(target, images.rows, arrays, rows, key=made_of, how=how, **described)
     print(f"engineer: {name}: channels {', '.join(channels)}; {len(columns)} vector columns")
+
+
+def _arrays(channels: int, columns: int, frame: tuple[int, int]) -> list[Array]:
+    maps = Array("maps", "float32", (channels, *frame), ("c", "h", "w"), "", "map features")
+    return [maps, Array("vectors", "float32", (columns,), ("k",), "", "vector features")] if columns else [maps]
 
 
 @dataclass(frozen=True)

@@ -435,8 +435,8 @@ class Params(Section):
             if name in placebos:
                 recipe, kind = placebos[name]
                 raise ValueError(
-                    f"features.recipes.{name}: this is the name of the placebo of {recipe} with its features {kind}; "
-                    "call the recipe otherwise"
+                    f"features.recipes.{name}: a placebo of {recipe} has this name (its features {kind}); "
+                    "call the recipe something else"
                 )
         for key, names, known in (
             ("inputs", self.train.inputs, [*recipes, *placebos]),
