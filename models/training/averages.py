@@ -115,8 +115,7 @@ class Average:
         """
         if self.active and self.estimates:
             with self.swapped():
-                # torch hands a network the first part of each batch and no other
-                update_bn(([batch] for batch in batches), _Spread(self.model))
+                estimate(self.model, batches)
                 self.mean = _copy(self.model.state_dict())
 
     def state_dict(self) -> dict[str, Any]:
@@ -127,6 +126,12 @@ class Average:
         now = self.model.state_dict()
         self.step = state["step"]
         self.mean = {name: tensor.to(now[name].device, copy=True) for name, tensor in state["mean"].items()}
+
+
+def estimate(model: nn.Module, batches: Iterable[tuple[Tensor, ...]]) -> None:
+    """Measure the statistics of batch normalisation anew, on batches of a model's inputs. Dropout acts."""
+    # torch hands a network the first part of each batch and no other
+    update_bn(([batch] for batch in batches), _Spread(model))
 
 
 def build(kind: str, model: nn.Module, steps: int, **options: Any) -> Average:

@@ -1,5 +1,6 @@
 """From settings to the parts that a run is made of."""
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from copy import deepcopy
@@ -12,7 +13,7 @@ from torch import Tensor, nn
 
 from models.training import augment, averages, losses, optimisers, progressive, schedules
 from models.training.augment import Augment
-from models.training.averages import Average
+from models.training.averages import Average, estimate
 from models.training.compilation import Compiled, compiled
 from models.training.device import hardware
 from models.training.layout import memory_format
@@ -91,14 +92,23 @@ class Parts:
 
     @contextmanager
     def judged(self) -> Iterator[None]:
-        """The weights that are validated and kept: averaged ones, where there are any yet."""
+        """The weights that are validated and kept: averaged ones, where there are any yet.
+
+        Schedule-free optimisers move to theirs, which no batch has been normalised with: its statistics are measured.
+        """
         self.stepper.eval()
         if not self.average.active:
+            if self.stepper.kind.schedule_free:
+                estimate(self.step.model, self._inputs())
             yield
             return
-        self.average.refresh((each.maps, *_given(each.vectors)) for each in self._once())
+        self.average.refresh(self._inputs())
         with self.average.swapped():
             yield
+
+    def _inputs(self) -> Iterator[tuple[Tensor, ...]]:
+        """What the model is given of all training rows, once."""
+        return ((each.maps, *_given(each.vectors)) for each in self._once())
 
     def adapt(self) -> None:
         """Let the loss see the residuals of all training rows: the first rank's, whose statistics are those kept."""
@@ -148,8 +158,12 @@ class Parts:
         return found.tolist()
 
     def blamed(self, taken: Taken, step: int) -> NotFinite:
-        """The error for a step whose loss or gradient is not finite; it names the rows of whichever rank had them."""
-        if self.ranks == 1:
+        """The error for a step whose loss or gradient is not finite; it names the rows of whichever rank had them.
+
+        The gradient is that of all ranks, who are all here if it is not finite. A loss alone is a rank's own: the
+        others know nothing of it, and must not be waited for.
+        """
+        if self.ranks == 1 or math.isfinite(taken.numbers()[1]):
             return taken.blamed(step)
         told: list[Any] = [None] * self.ranks
         torch.distributed.all_gather_object(told, taken.blamed(step))

@@ -1,7 +1,7 @@
 """A training on several ranks, for tests: `python -m tests.training.learner FOLDER SETTINGS`, under a launcher.
 
-SETTINGS are JSON, with `norm` for the network's and `nan` for a row of which the image is spoilt. Each rank leaves its
-weights.
+SETTINGS are JSON, with `norm` for the network's, `nan` for a row of which the image is spoilt and `infinite` for one
+whose target is. Each rank leaves its weights.
 """
 
 import faulthandler
@@ -25,6 +25,8 @@ if __name__ == "__main__":
     model = cnn(norm=given.pop("norm"), head={"dropout": given.pop("dropout", 0.0)})
     if "nan" in given:
         train[0][given.pop("nan")] = torch.nan
+    if "infinite" in given:
+        train[1][given.pop("infinite")] = torch.inf
     chosen = settings(**{"augment": ["d4"], "epochs": 3, "accumulate": 2, **given})
     try:
         record = fit(model, train, lenses(64, seed=1), chosen, 0, ranks=world.size)

@@ -332,3 +332,14 @@ def test_a_run_goes_on_from_any_step_and_ends_with_the_same_bits(name: str) -> N
         assert again.epochs == record.epochs
         assert again.trace == record.trace
         assert distance(resumed.state_dict(), whole.state_dict()) == 0.0
+
+
+def test_a_schedule_free_run_is_judged_by_statistics_of_the_weights_it_is_judged_at() -> None:
+    """The mean that the first normalisation ends with is that of what the first convolution gives it."""
+    model = cnn()
+    fit(model, TRAIN, VALIDATION, settings(epochs=1, optimiser={"kind": "schedulefreeadamw"}, learning_rate=0.1), 0)
+    layers = list(model.modules())
+    first, norm = (next(one for one in layers if isinstance(one, kind)) for kind in (nn.Conv2d, nn.BatchNorm2d))
+    with torch.no_grad():
+        mean = first(TRAIN[0]).mean(dim=(0, 2, 3))
+    torch.testing.assert_close(norm.running_mean, mean, rtol=1e-4, atol=1e-5)

@@ -46,7 +46,9 @@ def test_ranks_decide_alike_and_drop_out_by_themselves(tmp_path: Path) -> None:
     assert not torch.equal(one["mask"], two["mask"])
 
 
+@pytest.mark.parametrize("what", ["nan", "infinite"])
 @pytest.mark.parametrize("row", [5, 100])
-def test_a_row_that_is_not_finite_is_named_whoever_had_it(tmp_path: Path, row: int) -> None:
+def test_a_row_that_is_not_finite_is_named_whoever_had_it(tmp_path: Path, what: str, row: int) -> None:
+    """Of an infinite target Huber's loss is infinite, and its gradient is not: the other ranks see nothing of it."""
     with pytest.raises(InputError, match=rf"^\[{row}\]$"):
-        learnt(tmp_path, 2, norm="group", nan=row)
+        learnt(tmp_path, 2, norm="group", **{what: row})
