@@ -13,8 +13,9 @@ V_seeds = variance of the per-seed contrasts / s holds A + E, V_groups likewise 
 of a two-way table: the sum is unbiased for A + B + E. Where the bootstrap is skewed or biased the interval is too, by
 Efron's (1987) BCa levels; its acceleration comes from the jackknife over seeds and over groups.
 
-From one seed there is no V_seeds: the interval is about other lenses for that very training, and says so nowhere; the
-verdict does, by deciding nothing. From two, t has one degree of freedom and the interval is honest and very wide.
+From one seed there is no V_seeds: the interval is about other lenses for that very training, and the verdict decides
+nothing. From two, where seeds and lenses differ about as much, a nominal 95 % was measured to cover some 87 to 97 %;
+from three on it covers as stated. Family levels read ends of the draws: .05 / 20 still has a dozen draws beyond each.
 """
 
 from collections.abc import Hashable, Mapping
@@ -71,7 +72,7 @@ class Estimate:
 
 
 def bca(draws: Float[np.ndarray, " d"], value: float, acceleration: float, confidence: float) -> Interval:
-    """Efron's bias-corrected and accelerated percentiles (1987, J. Am. Stat. Assoc. 82, 171, eq. 2.3)."""
+    """Efron's bias-corrected and accelerated percentiles (1987, J. Am. Stat. Assoc. 82, 171)."""
     below = ((draws < value).mean() + (draws <= value).mean()) / 2  # ties count half
     bias = ndtri(np.clip(below, 1 / len(draws), 1 - 1 / len(draws)))
     shifted = bias + ndtri(np.array([(1 - confidence) / 2, (1 + confidence) / 2]))
@@ -124,7 +125,7 @@ def standard_error(by_seed: Float[np.ndarray, " s"], pulls: Float[np.ndarray, "s
 
 
 def _acceleration(by_seed: Float[np.ndarray, " s"], by_group: Float[np.ndarray, " g"]) -> float:
-    """A sixth of the skewness of the estimate, from the influences of both ways (Davison & Hinkley 1997, eq. 5.25)."""
+    """A sixth of the skewness of the estimate, from the influences of both ways (several samples: Davison & Hinkley 1997, ch. 5)."""
     ways = [values - values.mean() for values in (by_seed, by_group)]
     square = sum((way**2).sum() / len(way) ** 2 for way in ways)
     cube = sum((way**3).sum() / len(way) ** 3 for way in ways)

@@ -5,8 +5,8 @@ Ann. Appl. Stat. 1, 386). Every arm meets the same draws; a difference, a differ
 is then the same combination of columns, and what arms share (a hard lens, a lucky seed) cancels as it should.
 
 How the draws vary: with effects of seeds, groups and of single predictions that contribute A, B and E to the variance
-of a mean over s seeds and G groups, the mean of the draws' variance is (1 - 1/s) A + (1 - 1/G) B + about 3 E (Owen's
-theorem 3), where it should be A + B + E. `intervals` puts that right; the draws themselves are the plain ones.
+of a mean over s seeds and G groups, the mean of the draws' variance is (1 - 1/s) A + (1 - 1/G) B + about 3 E (same
+paper), where it should be A + B + E. `intervals` puts that right; the draws themselves are the plain ones.
 """
 
 import numpy as np

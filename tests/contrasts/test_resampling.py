@@ -73,10 +73,9 @@ def test_groups_are_drawn_evenly() -> None:
 
 
 def test_the_variance_of_the_draws_is_the_closed_form(generator: np.random.Generator) -> None:
-    """Of a mean |error| over s x n: Var* = s-part + n-part + a third from their product (McCullagh 2000, Owen 2007).
+    """Of a mean |error| over s x n, with V of seed means, lens means and residuals about both (divisors s, n, s n):
 
-    With weights of variance (1 - 1/s) / s and covariance -1 / s^3 between seeds (lenses alike), and independent ways,
-    Var*(sum w v L) = var_s / s + var_n / n + (sum of squared residuals) / (s n)^2, each variance divided by its count.
+    Var* = V_seeds / s + V_lenses / n + V_residual / (s n), as the two ways are drawn independently (cf. Owen 2007).
     """
     errors = np.abs(generator.normal(size=(6, 1)) + generator.normal(size=30) + generator.normal(size=(6, 30)))
     of_seeds, of_lenses = errors.mean(axis=1), errors.mean(axis=0)

@@ -165,14 +165,14 @@ def test_six_seeds_allow_one_contrast_and_eight_six(generator: np.random.Generat
 
 
 def test_one_seed_that_disagrees_is_heard() -> None:
-    """Six seeds gain alike, the seventh loses a little: the interval would claim it, p = 4 / 2^7 of two would not."""
-    gains = np.array([-1.0, -1, -1, -1, -1, -1, 0.02])[:, None]
-    raw = np.full((7, 50), 5.0)
-    arms = {"raw": raw, "arm": raw + gains, "other": raw + gains}
-    found = judge(arms, {"x": ("arm", "raw"), "y": ("other", "raw")}, np.arange(50), FAST)["x"]
+    """Eight seeds gain, the ninth loses a little: the interval would claim it, p = 4 / 2^9 of seven would not."""
+    gains = np.array([-1.2, -1.1, -1, -1, -0.9, -0.9, -0.8, -0.5, 0.02])[:, None]
+    raw = np.full((9, 50), 5.0)
+    arms = {"raw": raw} | {name: raw + gains for name in "abcdefg"}
+    found = judge(arms, {name: (name, "raw") for name in "abcdefg"}, np.arange(50), FAST)["a"]
     assert found.corrected[1] < 0
-    assert found.p == 4 / 2**7
-    assert (found.word, found.reason) == ("undecided", "the corrected p is .062")
+    assert found.p == 4 / 2**9
+    assert (found.word, found.reason) == ("undecided", "the corrected p is .055")
 
 
 def test_lenses_that_disagree_are_heard(generator: np.random.Generator) -> None:
