@@ -179,7 +179,8 @@ def pointed_at(browser: Browser, columns: str, met: str) -> tuple[float, float]:
         const c = document.querySelector("canvas");
         c.scrollIntoView({{block: "center", behavior: "instant"}});
         const b = c.getBoundingClientRect();
-        for (const clientX of {columns}.map(Math.round)) for (let clientY = Math.round(b.top) + 20; clientY < b.bottom - 50; clientY += 4) {{
+        for (const clientX of {columns}.map(Math.round))
+          for (let clientY = Math.round(b.top) + 20; clientY < b.bottom - 50; clientY += 4) {{
             c.dispatchEvent(new PointerEvent("pointermove", {{clientX, clientY}}));
             if ({met}) return [clientX, clientY];
         }}
@@ -199,8 +200,10 @@ def test_pointing_at_the_scatter_says_which_lens_it_is(opened: Browser, example:
 
 def test_a_click_on_a_ring_in_the_scatter_opens_that_lens(opened: Browser, example: dict[str, Any]) -> None:
     columns = "Array.from({length: 200}, (_, i) => b.left + 60 + 4 * i)"
-    opened.click_at(*pointed_at(opened, columns, 'c.className === "opens"'))
+    place = pointed_at(opened, columns, 'c.className === "opens"')
+    opened.point_at(*place)
     name = opened.run(READOUT).split(" · ")[0]
+    opened.click_at(*place)
     assert opened.run("document.getElementById('panel-title').textContent") == name
     assert name in [example["scatter"]["ids"][lens["row"]] for lens in example["lenses"]["shown"]]
 
