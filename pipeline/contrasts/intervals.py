@@ -125,7 +125,10 @@ def standard_error(by_seed: Float[np.ndarray, " s"], pulls: Float[np.ndarray, "s
 
 
 def _acceleration(by_seed: Float[np.ndarray, " s"], by_group: Float[np.ndarray, " g"]) -> float:
-    """A sixth of the skewness of the estimate, from the influences of both ways (several samples: Davison & Hinkley 1997, ch. 5)."""
+    """A sixth of the skewness of the estimate, from the influences of both ways.
+
+    As for several samples (Davison & Hinkley 1997, ch. 5): each way's cubes and squares by its own count.
+    """
     ways = [values - values.mean() for values in (by_seed, by_group)]
     square = sum((way**2).sum() / len(way) ** 2 for way in ways)
     cube = sum((way**3).sum() / len(way) ** 3 for way in ways)
