@@ -3,28 +3,22 @@
 python -m pipeline.engineer engineered data/images.zarr data/engineered/engineered.zarr
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
 
 import features
-from features import Options
-from pipeline import fingerprint, params, store
+from pipeline import fingerprint, params, recipes, store
 from pipeline.command import run
-from pipeline.errors import InputError
-from pipeline.observation import observation
+from pipeline.recipes import Recipe
 from pipeline.store import Array, Store
-
-BLOCK = 64  # images that features see at a time: larger temporaries would go back to the kernel after every use
 
 
 def engineer(name: str, source: str, target: str, overrides: Iterable[str] = ()) -> None:
     """Compute recipe `name` for the images in the store `source` and write it to the store `target`."""
-    recipe, transform, softening, power, floor = params.read(
+    chosen, transform, softening, power, floor = params.read(
         overrides,
         f"features.recipes.{name}",
         "features.transform",
@@ -33,88 +27,38 @@ def engineer(name: str, source: str, target: str, overrides: Iterable[str] = ())
         "features.floor",
     )
     how = params.read(overrides, "engine")
-    maps = stretched(recipe.maps, {"transform": transform, "softening": softening, "power": power})
-    _check(name, maps, recipe.vectors)
     images = Store(source)
-    known = _known(name, images, floor, maps, recipe.vectors)
-    for label, lost in features.per_image(maps, recipe.vectors).items():
+    stretch = {"transform": transform, "softening": softening, "power": power}
+    recipe = recipes.ready(name, chosen, stretch, floor, images)
+    for label, lost in features.per_image(recipe.maps, recipe.vectors).items():
         print(f"engineer: {name}: {label} has a scale of each image's own, and loses {lost}")
-    bands, height, width = images.shape("images")[1:]
-    channels = features.map_names(maps, bands)
-    columns = _columns(name, maps, recipe.vectors, torch.zeros(1, bands, height, width), known)
+    channels, columns = recipe.channels, recipe.columns
+    height, width = images.shape("images")[2:]
     arrays = [Array("maps", "float32", (len(channels), height, width), ("c", "h", "w"), "", "map features")]
     if columns:
         arrays.append(Array("vectors", "float32", (len(columns),), ("k",), "", "vector features"))
     described = {
         "channels": channels,
         "columns": columns,
-        "observation": known,
+        "observation": recipe.known,
         "symmetries": features.symmetries(recipe.vectors),
-        "missing": [column for column in columns if column.startswith(features.missing(recipe.vectors))],
-        "recipe": {"maps": maps, "vectors": recipe.vectors},
+        "missing": recipe.missing,
+        "recipe": {"maps": recipe.maps, "vectors": recipe.vectors},
     }
     made_of = fingerprint.digest(images.attributes["shards"], described, fingerprint.code(), torch.__version__)
-    rows = _Rows(images, maps, recipe.vectors, known)
-    store.write(target, images.rows, arrays, rows, key=made_of, how=how, **described)
+    store.write(target, images.rows, arrays, _Rows(images, recipe), key=made_of, how=how, **described)
     print(f"engineer: {name}: channels {', '.join(channels)}; {len(columns)} vector columns")
 
 
 @dataclass(frozen=True)
 class _Rows:
-    """Rows [start, stop) of every array of the store, features computed block by block."""
+    """Rows [start, stop) of every array of the store."""
 
     images: Store
-    maps: Options
-    vectors: Options
-    known: Mapping[str, float]  # of the observation
+    recipe: Recipe
 
     def __call__(self, start: int, stop: int) -> dict[str, np.ndarray]:
-        blocks = torch.from_numpy(self.images.read("images", start, stop)).split(BLOCK)
-        made = {"maps": _joined(features.compute_maps(block, self.maps, self.known) for block in blocks)}
-        if self.vectors:
-            made["vectors"] = _joined(features.compute_vectors(b, self.vectors, self.known)[0] for b in blocks)
-        return made
-
-
-def stretched(maps: Options, stretch: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
-    """The recipe's maps with the data set's stretch given to `intensity`, where the recipe does not give its own."""
-    return {
-        label: {**(stretch if options.get("feature", label) == "intensity" else {}), **options}
-        for label, options in maps.items()
-    }
-
-
-def _known(recipe: str, images: Store, floor: float, maps: Options, vectors: Options) -> dict[str, float]:
-    try:
-        return observation(images, floor, features.needs(maps, vectors))
-    except InputError as error:
-        raise InputError(f"features.recipes.{recipe}: {error}") from None
-
-
-def _check(name: str, maps: Options, vectors: Options) -> None:
-    try:
-        features.check(maps, vectors)
-    except ValueError as error:
-        raise InputError(f"features.recipes.{name}.{error}") from None
-
-
-def _columns(recipe: str, maps: Options, vectors: Options, blank: Tensor, known: Mapping[str, float]) -> list[str]:
-    """Names of the vector columns. Tries every feature on a blank frame: a bad option shows here, not in an hour."""
-    columns: list[str] = []
-    for kind, features_of_kind in (("maps", maps), ("vectors", vectors)):
-        for name, options in features_of_kind.items():
-            try:
-                if kind == "maps":
-                    features.compute_maps(blank, {name: options}, known)
-                else:
-                    columns += features.compute_vectors(blank, {name: options}, known)[1]
-            except (ValueError, TypeError) as error:
-                raise InputError(f"features.recipes.{recipe}.{kind}.{name}: {error}") from error
-    return columns
-
-
-def _joined(parts: Iterable[Tensor]) -> np.ndarray:
-    return torch.cat(list(parts)).numpy()
+        return self.recipe.of(self.images.read("images", start, stop))
 
 
 if __name__ == "__main__":

@@ -22,10 +22,10 @@ from pipeline.command import run
 from pipeline.errors import InputError
 from pipeline.observation import observed
 from pipeline.places import place
+from pipeline.scaling import Scale, scale, scaled
 from pipeline.store import Array, Store
 
 STORES = {"fit.zarr": ("train", "validation", "calibration"), "test.zarr": ("test",)}
-Scale = dict[str, list[float]]  # {"mean": [...], "std": [...]}
 
 
 def normalise(images: str, engineered: str, split: str, target: str, overrides: Iterable[str] = ()) -> None:
@@ -68,13 +68,6 @@ def normalise(images: str, engineered: str, split: str, target: str, overrides: 
             **described,
         )
         print(f"normalise: {place(target) / name}: {ranges}")
-
-
-def scale(values: Float[np.ndarray, "..."], statistics: Scale, axis: int) -> Float[np.ndarray, "..."]:
-    """(values - mean) / std along one axis, float32."""
-    shape = [-1 if i == axis else 1 for i in range(values.ndim)]
-    mean, std = (np.array(statistics[key]).reshape(shape) for key in ("mean", "std"))
-    return ((values - mean) / std).astype(np.float32)
 
 
 def _fit(
@@ -149,13 +142,11 @@ class _Rows:
             "id": self.ids[start:stop],
             "row": wanted,
         }
-        for name in ("maps", "vectors"):
-            if name in self.statistics:
-                made[name] = scale(self.inputs.take(name, wanted), self.statistics[name], 1)
-        if "vectors" in made:  # a missing value becomes the mean; that it was missing is a column of its own
-            optional = np.isin(self.inputs.attributes["columns"], self.inputs.attributes["missing"])
-            made["vectors"][np.isnan(made["vectors"]) & optional] = 0
-        return made
+        optional = np.isin(self.inputs.attributes["columns"], self.inputs.attributes["missing"])
+        taken: dict[str, np.ndarray] = {
+            name: self.inputs.take(name, wanted) for name in ("maps", "vectors") if name in self.statistics
+        }
+        return made | scaled(taken, self.statistics, optional)
 
 
 if __name__ == "__main__":

@@ -5,61 +5,17 @@
 Beside `baselines` the only stage that opens the test rows.
 """
 
-import io
 from collections.abc import Iterable
-from typing import Any
 
-import numpy as np
-import torch
-
-import models
-from models.network import Network
-from models.training.augment import build as augmentation
-from models.training.device import pick_device
-from models.training.predict import predict as answers
-from models.training.symmetric import symmetric
-from pipeline import params, tables
+from pipeline import answering, params, tables
 from pipeline.command import run
-from pipeline.errors import InputError
-from pipeline.places import Place, place
-from pipeline.store import Store
 
 
 def predict(folder: str, prepared: str, target: str, overrides: Iterable[str] = ()) -> None:
     """Predict the validation, calibration and test rows of the input `prepared` with the network of a run."""
     device, chosen = params.read(overrides, "train.fit.device", "predict")
-    try:
-        model = load(place(folder) / "weights.pt").to(pick_device(device))
-    except ValueError as error:
-        raise InputError(f"train.fit.device: {error}") from error
-    said = symmetric(model) if chosen.symmetric else model
-
-    def answer(store: Store, start: int, stop: int) -> np.ndarray:
-        if chosen.symmetric:
-            _check_symmetries(store, vectors=model.fusion is not None)
-        arrays = ("maps",) if model.fusion is None else ("maps", "vectors")
-        return answers(said, *(torch.from_numpy(store.read(name, start, stop)) for name in arrays)).numpy()
-
+    answer = answering.of_run(folder, device, chosen.symmetric).of
     tables.write(tables.predicted(prepared, answer), target)
-
-
-def _check_symmetries(store: Store, vectors: bool) -> None:
-    """Refuse channels and vectors that do not turn with their image, as training on turned images would."""
-    said = store.attributes
-    try:
-        turned = augmentation(["d4"], said["channels"], columns=said["symmetries"] if vectors else {})
-        turned.check(*store.shape("maps")[2:])
-    except ValueError as error:
-        raise InputError(f"predict.symmetric: {error}") from error
-
-
-def load(weights: Place) -> Network:
-    """The network that a run wrote, with its weights."""
-    saved = torch.load(io.BytesIO(weights.read_bytes()), weights_only=True)
-    sizes: dict[str, Any] = {name: saved[name] for name in ("in_channels", "num_targets", "num_vectors")}
-    model = models.build(saved["backbone"], **sizes, **saved["options"])
-    model.load_state_dict(saved["state_dict"])
-    return model
 
 
 if __name__ == "__main__":

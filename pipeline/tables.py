@@ -9,13 +9,14 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from jaxtyping import Float
+from jaxtyping import Float, Shaped
 
 from pipeline import atomic
 from pipeline.errors import InputError
 from pipeline.places import Place, place
 from pipeline.store import Store
 
+COLUMNS = ("role", "id", "target", "unit", "truth", "prediction", "spread")
 STORE_OF_ROLE = {"validation": "fit.zarr", "calibration": "fit.zarr", "test": "test.zarr"}
 
 
@@ -24,8 +25,8 @@ def predicted(prepared: str | Place, answer: Callable[[Store, int, int], Float[n
     parts = []
     for role, name in STORE_OF_ROLE.items():
         store = Store(place(prepared) / name)
-        parts.append(_role(store, role, answer(store, *store.attributes["roles"][role])))
-    return _with_spread(pd.concat(parts, ignore_index=True))
+        parts.append(of_role(store, role, answer(store, *store.attributes["roles"][role])))
+    return with_spread(pd.concat(parts, ignore_index=True))
 
 
 def physical(values: Float[np.ndarray, "n t"], statistics: dict[str, list[float]]) -> Float[np.ndarray, "n t"]:
@@ -33,13 +34,22 @@ def physical(values: Float[np.ndarray, "n t"], statistics: dict[str, list[float]
     return values.astype(np.float64) * np.array(statistics["std"]) + np.array(statistics["mean"])
 
 
-def _role(store: Store, role: str, normalised: Float[np.ndarray, "n t"]) -> pd.DataFrame:
+def of_role(store: Store, role: str, normalised: Float[np.ndarray, "n t"]) -> pd.DataFrame:
     """The table of one role of a prepared store, from the normalised predictions of its rows."""
     start, stop = store.attributes["roles"][role]
-    scale = store.attributes["statistics"]["target"]
-    truth, found = physical(store.read("target", start, stop), scale), physical(normalised, scale)
-    ids = store.read("id", start, stop)
-    units = store.attributes["target_units"]
+    return lines(store, role, store.read("id", start, stop), store.read("target", start, stop), normalised)
+
+
+def lines(
+    store: Store,
+    role: str,
+    ids: Shaped[np.ndarray, " n"],
+    target: Float[np.ndarray, "n t"],
+    normalised: Float[np.ndarray, "n t"],
+) -> pd.DataFrame:
+    """The table of rows whose normalised targets and predictions are on the scale of a prepared store."""
+    scale, units = store.attributes["statistics"]["target"], store.attributes["target_units"]
+    truth, found = physical(target, scale), physical(normalised, scale)
     parts = [
         pd.DataFrame({"role": role, "id": ids, "target": name, "unit": units[name], "truth": true, "prediction": said})
         for name, true, said in zip(store.attributes["targets"], truth.T, found.T, strict=True)
@@ -47,7 +57,7 @@ def _role(store: Store, role: str, normalised: Float[np.ndarray, "n t"]) -> pd.D
     return pd.concat(parts, ignore_index=True)
 
 
-def _with_spread(table: pd.DataFrame) -> pd.DataFrame:
+def with_spread(table: pd.DataFrame) -> pd.DataFrame:
     """The table with a predicted spread: each target's root mean square error on the calibration rows.
 
     That is what a predictor without a spread of its own can honestly say: one number a target.

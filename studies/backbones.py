@@ -14,11 +14,11 @@ from pydantic import BaseModel, ConfigDict
 from ruamel.yaml import YAML
 
 from pipeline import atomic, params
+from pipeline.answering import load
 from pipeline.command import run
 from pipeline.compare import Cell, difference, read_cells, summary, with_interval, with_spread
 from pipeline.params import Compare
 from pipeline.places import Place, place
-from pipeline.predict import load
 
 
 class Chosen(BaseModel):
