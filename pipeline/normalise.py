@@ -25,10 +25,10 @@ from pipeline.errors import InputError
 from pipeline.observation import observed
 from pipeline.placebo import Placebo
 from pipeline.places import place
+from pipeline.scaling import Scale, scale, scaled
 from pipeline.store import Array, Store
 
 STORES = {"fit.zarr": ("train", "validation", "calibration"), "test.zarr": ("test",)}
-Scale = dict[str, list[float]]  # {"mean": [...], "std": [...]}
 
 
 def normalise(images: str, engineered: str, split: str, target: str, overrides: Iterable[str] = ()) -> None:
@@ -86,13 +86,6 @@ def _shown(inputs: Store, labels: Store, roles: dict[str, Int[np.ndarray, " m"]]
     if "placebo" not in inputs.attributes:
         return placebo.Itself()
     return placebo.chosen(inputs.attributes["placebo"], roles, labels.read("group"), decided["scheme"]["seed"])
-
-
-def scale(values: Float[np.ndarray, "..."], statistics: Scale, axis: int) -> Float[np.ndarray, "..."]:
-    """(values - mean) / std along one axis, float32."""
-    shape = [-1 if i == axis else 1 for i in range(values.ndim)]
-    mean, std = (np.array(statistics[key]).reshape(shape) for key in ("mean", "std"))
-    return ((values - mean) / std).astype(np.float32)
 
 
 def _fit(
@@ -173,15 +166,11 @@ class _Rows:
 
     def scaled(self, rows: Int[np.ndarray, " m"]) -> dict[str, Any]:
         """The maps and vectors that were computed of these rows of the input, in normalised units."""
-        found: dict[str, Any] = {
-            name: scale(self.inputs.take(name, rows), self.fitted[name], 1)
-            for name in ("maps", "vectors")
-            if name in self.fitted
+        taken: dict[str, np.ndarray] = {
+            name: self.inputs.take(name, rows) for name in ("maps", "vectors") if name in self.fitted
         }
-        if "vectors" in found:  # a missing value becomes the mean; that it was missing is a column of its own
-            optional = np.isin(self.inputs.attributes["columns"], self.inputs.attributes["missing"])
-            found["vectors"][np.isnan(found["vectors"]) & optional] = 0
-        return found
+        optional = np.isin(self.inputs.attributes["columns"], self.inputs.attributes["missing"])
+        return scaled(taken, self.fitted, optional)
 
 
 if __name__ == "__main__":

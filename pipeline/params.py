@@ -9,7 +9,7 @@ The file is read as YAML 1.2, as DVC reads it: PyYAML would take `1e-3` for a st
 
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 from ruamel.yaml import YAML, YAMLError
@@ -404,6 +404,19 @@ class Report(Section):
     lenses: Count
 
 
+Conditions = Literal[
+    "identity", "psf_narrow", "psf_wide", "noise_low", "noise_high", "light_offset", "clumpy", "subhalo_profile",
+    "exposure_short",
+]  # fmt: skip
+SHIFTS: tuple[str, ...] = get_args(Conditions)
+
+
+class Shift(Section):
+    """Other conditions that the test lenses are seen under as well."""
+
+    kinds: Annotated[list[Conditions], Unique]
+
+
 class Engine(Section):
     """How the data stages run; no byte of what they write depends on it."""
 
@@ -424,6 +437,7 @@ class Params(Section):
     backbones: dict[str, dict[str, Any]]
     train: Train
     predict: Predict
+    shift: Shift
     baselines: Baselines
     compare: Compare
     report: Report

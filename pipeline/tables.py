@@ -24,6 +24,8 @@ from pipeline.errors import InputError
 from pipeline.places import Place, place
 from pipeline.store import Store
 
+COLUMNS = ("role", "id", "target", "unit", "truth", "prediction", "spread")
+
 # Percent: close enough for an integral over them, and the central 50, 68, 80, 90, 95, 98 and 99 % end at two of them.
 BELOW = (0.5, 1, 2.5, 5, 7.5, 10, 12.5, 16, 20, 25, 30, 35, 40, 45)
 LEVELS = (*BELOW, 50, *(100 - level for level in reversed(BELOW)))
@@ -52,9 +54,8 @@ def predicted(
     for role, name in STORE_OF_ROLE.items():
         store = Store(place(prepared) / name)
         said = answer(store, *store.attributes["roles"][role])
-        parts.append(_role(store, role, said if isinstance(said, Answer) else Answer(said)))
-    table = pd.concat(parts, ignore_index=True)
-    return table if "spread" in table else with_spread(table)
+        parts.append(of_role(store, role, said if isinstance(said, Answer) else Answer(said)))
+    return with_spread(pd.concat(parts, ignore_index=True))
 
 
 def physical(values: Float[np.ndarray, "n t"], statistics: dict[str, list[float]]) -> Float[np.ndarray, "n t"]:
@@ -84,13 +85,24 @@ def _on_every_line(values: Float[np.ndarray, " n"], num_targets: int) -> Float[n
     return np.repeat(values[:, None], num_targets, axis=1)
 
 
-def _role(store: Store, role: str, said: Answer) -> pd.DataFrame:
+def of_role(store: Store, role: str, said: Answer) -> pd.DataFrame:
     """The table of one role of a prepared store, from what is said of its rows."""
     start, stop = store.attributes["roles"][role]
-    scale = store.attributes["statistics"]["target"]
-    found = {"truth": physical(store.read("target", start, stop), scale), **columns(said, scale)}
-    units = [store.attributes["target_units"][name] for name in store.attributes["targets"]]
-    return lines(role, store.read("id", start, stop), store.attributes["targets"], units, found)
+    found = columns(said, store.attributes["statistics"]["target"])
+    return of_rows(store, role, store.read("id", start, stop), store.read("target", start, stop), found)
+
+
+def of_rows(
+    store: Store,
+    role: str,
+    ids: Shaped[np.ndarray, " n"],
+    targets: Float[np.ndarray, "n t"],
+    found: Mapping[str, Float[np.ndarray, "n t"]],
+) -> pd.DataFrame:
+    """The table of rows whose normalised targets are on the scale of a prepared store; `found` is in physical units."""
+    names, truth = store.attributes["targets"], physical(targets, store.attributes["statistics"]["target"])
+    units = [store.attributes["target_units"][name] for name in names]
+    return lines(role, ids, names, units, {"truth": truth, **found})
 
 
 def lines(
@@ -113,11 +125,13 @@ def _column(found: Mapping[str, Float[np.ndarray, "n t"]], target: int) -> dict[
 
 
 def with_spread(table: pd.DataFrame) -> pd.DataFrame:
-    """The table with a predicted spread: each target's root mean square error on the calibration rows.
+    """The table with a predicted spread: its own, or else each target's root mean square error on the calibration rows.
 
     That is what a predictor without a spread of its own can honestly say: one number a target. A row without an answer
     has no error; `gaps` counts it.
     """
+    if "spread" in table:
+        return table
     calibration = table[(table["role"] == "calibration") & np.isfinite(table["prediction"])]
     squares = (calibration["prediction"] - calibration["truth"]) ** 2
     return table.assign(spread=table["target"].map(squares.groupby(calibration["target"]).mean() ** 0.5))

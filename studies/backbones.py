@@ -16,12 +16,12 @@ from pydantic import BaseModel, ConfigDict
 from ruamel.yaml import YAML
 
 from pipeline import atomic, params
+from pipeline.answering import load
 from pipeline.command import run
 from pipeline.contrasts.verdict import Contrast, judge
 from pipeline.errors import InputError
 from pipeline.params import Compare
 from pipeline.places import Place, place
-from pipeline.predict import load
 from pipeline.verdict import cells as reading
 from pipeline.verdict.cells import Cell
 from pipeline.verdict.judging import how

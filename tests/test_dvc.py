@@ -48,8 +48,9 @@ def keys_read(path: Path) -> set[str]:
     return {re.sub(r"\{\w+\}", "*", literal) for literal in literals} - NO_BYTE
 
 
-def test_every_parameter_is_read_by_some_stage() -> None:
+def test_every_parameter_is_read_by_some_stage_or_lists_stages() -> None:
     declared = {key for stage in STAGES.values() for key in stage.get("params", [])}
+    declared |= {axis.strip("${}") for stage in STAGES.values() for axis in stage.get("matrix", {}).values()}
     patterns = [re.compile(re.sub(r"\$\{item\.\w+\}", "[^.]+", key) + r"(\.|$)") for key in declared]
 
     def leaves(tree: object, prefix: str) -> list[str]:

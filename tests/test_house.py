@@ -71,6 +71,8 @@ def test_the_rooms_are_furnished() -> None:
         "find_lr",
         "train",
         "predict",
+        "shift",
+        "predict_shifted",
         "baselines",
         "describe",
         "shortcuts",

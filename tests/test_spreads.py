@@ -13,16 +13,17 @@ from scipy.stats import norm
 import models
 from models.training.predict import answers
 from pipeline import store, tables
+from pipeline.answering import load
 from pipeline.audit import audit
-from pipeline.compare import read_cells
 from pipeline.engineer import engineer
 from pipeline.find_lr import find_lr
 from pipeline.ingest import ingest
 from pipeline.normalise import normalise
-from pipeline.predict import load, predict
+from pipeline.predict import predict
 from pipeline.split import split
 from pipeline.store import Array, Store
 from pipeline.train import train
+from pipeline.verdict.cells import read
 
 MEAN, STD = np.array([-23.5, 40.0]), np.array([0.25, 8.0])
 ROLES = {"fit.zarr": {"train": [0, 4], "validation": [4, 9], "calibration": [9, 20]}, "test.zarr": {"test": [0, 30]}}
@@ -207,5 +208,7 @@ def test_a_network_with_a_spread_of_its_own_goes_from_images_to_a_verdict_s_cell
     assert tables.gaps(table) == {}
     assert table["spread"].nunique() == len(table)
     assert (table[["q2.5", "q16", "q50", "q84", "q97.5"]].diff(axis=1).iloc[:, 1:] > 0).all(axis=None)
-    (cell,) = read_cells(tiny / "predictions", "raw", "cnn", "all", [0])
+    (cell,), said = read(tiny / "predictions", [("raw", "cnn", "all")], [0])
+    assert said == []
+    assert cell.quantiles.shape == (1, len(cell.truth), len(tables.LEVELS))
     assert len(cell.truth) == (table["role"] == "test").sum()

@@ -7,12 +7,13 @@ import pandas as pd
 import pytest
 import torch
 
+from pipeline.answering import load
 from pipeline.audit import audit
 from pipeline.engineer import engineer
 from pipeline.find_lr import find_lr
 from pipeline.ingest import ingest
 from pipeline.normalise import normalise
-from pipeline.predict import load, predict
+from pipeline.predict import predict
 from pipeline.split import split
 from pipeline.store import Store
 from pipeline.train import train

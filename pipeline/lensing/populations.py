@@ -20,7 +20,7 @@ from pipeline.lensing.parameters import PARAMETERS
 from pipeline.lensing.scene import Scene
 from pipeline.params import Prior, Subhalos
 
-PARAMETER, NOISE, SUBHALO, CLUMP, PICTURE = range(5)  # purposes
+PARAMETER, NOISE, SUBHALO, CLUMP, PICTURE, SHIFT = range(6)  # purposes
 Values = Mapping[str, Float[np.ndarray, " n"]]
 GALAXIES = {"source": True, "second": True, "light": False, "disc": False}  # whether it lies behind the lens
 
@@ -199,7 +199,7 @@ ANNULUS = (0.25, 2.0)  # arcsec, in which that generator scatters subhalos
 
 
 def _galaxy(drawn: Values, name: str, zero_point: float) -> dict[str, np.ndarray]:
-    """A Sersic profile; sources may lie off the axis, the lens's own light does not."""
+    """A Sersic profile; sources may lie off the axis, the lens's own light only where a shift has moved it."""
     zero = np.zeros_like(drawn["einstein_radius"])
     own = {key: drawn[f"{name}_{key}"] for key in ("radius", "axis_ratio", "angle", "index")}
     flux = 10 ** (-0.4 * (drawn[f"{name}_magnitude"] - zero_point))

@@ -4,7 +4,7 @@ Image i is the same whatever else is asked for: its parameters, subhalos, clumps
 own, and it is rendered alone.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -13,7 +13,7 @@ import numpy as np
 from jaxtyping import Float, Float32, Int
 
 from pipeline.errors import InputError
-from pipeline.lensing import deeplense, imaging, populations, presets, truth
+from pipeline.lensing import deeplense, imaging, populations, presets, shifts, truth
 from pipeline.lensing.imaging import Camera
 from pipeline.lensing.instruments import INSTRUMENTS
 from pipeline.lensing.scene import Scene
@@ -25,6 +25,8 @@ from pipeline.sources.given import file, pictures, psf
 
 SAMPLED = 2.0  # pixels across the PSF's FWHM, below which it is undersampled
 NOISE_FREE = ("none", "doubled")
+Numbers = Mapping[str, Float[np.ndarray, " n"]]
+Change = Callable[[Numbers, Sequence[int]], dict[str, Float[np.ndarray, " n"]]]  # of the numbers of some lenses
 
 
 @dataclass(frozen=True)
@@ -82,9 +84,24 @@ def placed(simulation: Simulation, folder: str) -> Simulation:
     )
 
 
-def read(simulation: Simulation, lenses: Int[np.ndarray, " n"]) -> Lenses:
+def shifted(simulation: Simulation, folder: str, name: str) -> Callable[[Int[np.ndarray, " n"]], Lenses]:
+    """What `read` is for the source itself, for its lenses under a shift. Raises `InputError` if there is none such, or
+    if it would make no difference."""
+    there = placed(simulation, folder)
+    given = presets.priors(there.preset, there.priors, there.variant)
+    setting = shifts.Setting(there, camera(there).instrument, given)
+    shifts.check(name, setting)
+    return partial(read, shifts.seen(name, setting), change=partial(shifts.drawn, name, setting))
+
+
+def unchanged(drawn: Numbers, lenses: Sequence[int]) -> dict[str, Float[np.ndarray, " n"]]:
+    """The numbers of the lenses as the preset draws them."""
+    return dict(drawn)
+
+
+def read(simulation: Simulation, lenses: Int[np.ndarray, " n"], change: Change = unchanged) -> Lenses:
     """Those lenses of the preset, noise and all."""
-    own, drawn = camera(simulation), draw(simulation, lenses.tolist())
+    own, drawn = camera(simulation), draw(simulation, lenses.tolist(), change)
     exposure = own.instrument.exposure * drawn.parameters["exposure_factor"]
     images, noise = observed(simulation, drawn, lenses.tolist())
     group, identities = lenses.astype(np.int64), None
@@ -124,11 +141,11 @@ def camera(simulation: Simulation) -> Camera:
     return Camera(replace(own, psf_fwhm=width), simulation.size, plane, simulation.psf_sampling)
 
 
-def draw(simulation: Simulation, lenses: Sequence[int]) -> Drawn:
-    """Some lenses of the preset."""
+def draw(simulation: Simulation, lenses: Sequence[int], change: Change = unchanged) -> Drawn:
+    """Some lenses of the preset, after a change to their numbers."""
     kinds = presets.preset(simulation.preset, simulation.variant).kinds
     given = presets.priors(simulation.preset, simulation.priors, simulation.variant)
-    parameters = populations.draw(given, simulation.seed, lenses, kinds)
+    parameters = change(populations.draw(given, simulation.seed, lenses, kinds), lenses)
     population = None
     if {"substructure_fraction", "expected_subhalos"} & set(parameters):
         population = populations.substructure(parameters, simulation.seed, lenses, simulation.subhalos)

@@ -46,6 +46,11 @@ class Store:
     def __contains__(self, name: str) -> bool:
         return name in self._arrays
 
+    @property
+    def arrays(self) -> list[Array]:
+        """What each array is: as it was given to `write`."""
+        return list(self._arrays.values())
+
     def shape(self, name: str) -> tuple[int, ...]:
         return (self.rows, *self._arrays[name].shape)
 
