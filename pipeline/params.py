@@ -402,6 +402,7 @@ class Compare(Section):
 
 class Report(Section):
     lenses: Count
+    shown: Annotated[int, Field(ge=4, le=300)]
 
 
 class Engine(Section):
