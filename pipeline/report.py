@@ -61,8 +61,9 @@ def report(
     scatter = _scatter(cells, found["units"])
     for name, table in {"scatter": scatter, "learning": learning, "by_truth": truths}.items():
         atomic.write(folder / f"{name}.csv", table.to_csv(index=False, float_format="%.6g"))
-    gallery = figures.draw_gallery(store, stores, spread_out(store, decided, chosen.lenses))
-    drawn = _figures(scatter, learning, truths, found["units"]) | {"gallery": gallery}
+    with plt.rc_context(STYLE):
+        drawn = {"gallery": figures.draw_gallery(store, stores, spread_out(store, decided, chosen.lenses))}
+        drawn |= _figures(scatter, learning, truths, found["units"])
     for name, figure in drawn.items():
         atomic.write(folder / "figures" / f"{name}.pdf", pdf(figure))
         atomic.write(folder / "figures" / f"{name}.png", png(figure))
@@ -94,11 +95,10 @@ def report(
 def _figures(
     scatter: pd.DataFrame, learning: pd.DataFrame, truths: pd.DataFrame, units: Mapping[str, str]
 ) -> dict[str, Figure]:
-    with plt.rc_context(STYLE):
-        drawn = {"learning": figures.draw_learning(learning)}
-        for name in scatter["target"].unique():
-            drawn[f"scatter_{name}"] = figures.draw_scatter(scatter[scatter["target"] == name], name)
-            drawn[f"error_by_bin_{name}"] = figures.draw_bins(truths[truths["target"] == name], name, units[name])
+    drawn = {"learning": figures.draw_learning(learning)}
+    for name in scatter["target"].unique():
+        drawn[f"scatter_{name}"] = figures.draw_scatter(scatter[scatter["target"] == name], name)
+        drawn[f"error_by_bin_{name}"] = figures.draw_bins(truths[truths["target"] == name], name, units[name])
     return drawn
 
 

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from pipeline.verdict.questions import PRIMARY
+from pipeline.verdict.words import SHORTCUTS
 
 Details = Mapping[str, Any]  # of `compare`: data/verdict.json
 
@@ -17,6 +18,7 @@ def verdict(details: Details, cautions: list[str]) -> dict[str, Any]:
         "rows": [*_plain(details), *(_row(details, cell, primary) for cell in details["cells"])],
         "cautions": [*cautions, *details["said"]],
         "contrasts": [one for name in others for one in _contrasts(details, name).values()],
+        "note": _skills(details),
     }
 
 
@@ -35,7 +37,7 @@ def _plain(details: Details) -> list[dict[str, Any]]:
     return [
         {
             "input": name,
-            "backbone": model,
+            "backbone": SHORTCUTS.get(model, f"{model} on vectors"),
             "size": "all",
             "target": target,
             "unit": unit(details, target),
@@ -46,6 +48,13 @@ def _plain(details: Details) -> list[dict[str, Any]]:
         for model, by_target in by_model.items()
         for target, figures in by_target.items()
     ]
+
+
+def _skills(details: Details) -> str:
+    """What the column of skills says."""
+    best = {target: SHORTCUTS[shortcut(details, target)] for target in details["units"]}
+    of = "; ".join(f"{name} for {target}" for target, name in best.items())
+    return f"Skill is the part of the squared error of the best shortcut that is gone. That shortcut is: {of}."
 
 
 def _contrasts(details: Details, family: str) -> dict[str, dict[str, Any]]:
