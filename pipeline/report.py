@@ -75,6 +75,7 @@ def report(
         "bins": errors.bins(bins, found),
         "curves": errors.curves(learning),
         "calibration": errors.calibration(found),
+        "ablation": verdict.ablation(found),
         "efficiency": verdict.efficiency(found, decided["counts"]["train"]),
         "robustness": verdict.robustness(found),
         "cost": cost.cost(found, place(runs), place(clock), store.shape("images")[2:]),

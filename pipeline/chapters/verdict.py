@@ -12,7 +12,7 @@ Details = Mapping[str, Any]  # of `compare`: data/verdict.json
 def verdict(details: Details, cautions: list[str]) -> dict[str, Any]:
     """Sentences, one line a cell and baseline, and the contrasts that are not of a cell with its control."""
     primary = _contrasts(details, PRIMARY)
-    others = [name for name in details["families"] if name != PRIMARY]
+    others = [name for name in details["families"] if name not in (PRIMARY, "ablations")]
     return {
         "sentences": [sentence.replace("**", "") for sentence in details["sentences"]],
         "rows": [*_plain(details), *(_row(details, cell, primary) for cell in details["cells"])],
@@ -88,6 +88,21 @@ def shortcut(details: Details, target: str) -> str:
     """The shortcut baseline that is hardest to beat."""
     known = details["plain"]["none"]
     return str(max(known, key=lambda model: known[model][target]["r2"]))
+
+
+def ablation(details: Details) -> dict[str, Any]:
+    """What a feature's absence, or its presence alone, changes in the RMSE; nothing where no part of a recipe ran."""
+    rows = [
+        {
+            "name": f"{'-'.join(one['pair'][0][:3])} minus {'-'.join(one['pair'][1][:3])}, {one['arm'][3]}",
+            "family": details["families"]["ablations"]["title"],
+            "difference": {"value": one["difference"], "low": one["corrected"][0], "high": one["corrected"][1]},
+            "p": one["p_corrected"],
+            "word": one["word"],
+        }
+        for one in details["families"].get("ablations", {"contrasts": []})["contrasts"]
+    ]
+    return {"unit": unit(details, details["cells"][0]["arm"][3]), "rows": rows} if rows else {}
 
 
 def efficiency(details: Details, images: int) -> dict[str, Any]:
