@@ -55,7 +55,7 @@ def compare(
     known = place(baselines)
     plain = {name: tables.read(known / f"{name}.parquet", role="test") for name in [*inputs, SHORTCUTS]}
     images = json.loads(place(split).read_text())["counts"]["train"]
-    asked = families(cells, features.placebos)
+    asked = families(cells, features.placebos, features.ablations)
     found = judged(cells, said, plain, pd.read_parquet(lenses), asked, images, chosen)
     budget = manifest(place(runs), keys, seeds)
     text = found.markdown(findings.read(audit))

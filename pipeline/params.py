@@ -235,6 +235,30 @@ class Recipe(Section):
 PLACEBOS = ("shuffled", "noise", "repeated")  # pipeline/placebo.py says what they are
 
 
+def ablated(recipes: Mapping[str, Any], name: str) -> tuple[str, str, str] | None:
+    """What an input's name says it is, if it is a part of a recipe: the recipe, `without` or `only`, and the feature.
+
+    `engineered_without_ridge` is the recipe but for one map or vector, `engineered_only_ridge` its first map, which is
+    the image, and that one.
+    """
+    for recipe, asked in recipes.items():
+        for kind in ("without", "only"):
+            feature = name.removeprefix(f"{recipe}_{kind}_")
+            if feature != name and feature in {**asked.get("maps", {}), **asked.get("vectors", {})}:
+                return recipe, kind, feature
+    return None
+
+
+def _part(asked: Mapping[str, Any], kind: str, feature: str) -> dict[str, Any]:
+    """A recipe without a feature, or with only that beside the image."""
+    first = next(iter(asked["maps"]))
+
+    def kept(label: str) -> bool:
+        return label != feature if kind == "without" else label in (first, feature)
+
+    return {part: {label: given for label, given in asked.get(part, {}).items() if kept(label)} for part in asked}
+
+
 class Features(Section):
     transform: Literal["linear", "sqrt", "power", "log", "arcsinh"]
     softening: Positive
@@ -254,6 +278,12 @@ class Features(Section):
             for kind in PLACEBOS
             if len(recipe.maps) > 1 or (recipe.vectors and kind != "repeated")
         }
+
+    @property
+    def ablations(self) -> dict[str, tuple[str, str, str]]:
+        """The recipes that are parts of another, by name: which one, `without` or `only`, and the feature."""
+        given = {name: {"maps": one.maps, "vectors": one.vectors} for name, one in self.recipes.items()}
+        return {name: found for name in given if (found := ablated(given, name))}
 
     def source(self, name: str) -> tuple[str, str]:
         """The recipe that an input is computed by, and the kind of placebo that it is of it: `""` for none."""
@@ -402,6 +432,7 @@ class Compare(Section):
 
 class Report(Section):
     lenses: Count
+    shown: Annotated[int, Field(ge=4, le=300)]
 
 
 Conditions = Literal[
@@ -441,6 +472,19 @@ class Params(Section):
     baselines: Baselines
     compare: Compare
     report: Report
+
+    @model_validator(mode="before")
+    @classmethod
+    def with_ablations(cls, tree: Any) -> Any:
+        """Inputs that are parts of a recipe need no recipe of their own."""
+        try:
+            recipes = tree["features"]["recipes"]
+            asked = [name for name in tree["train"]["inputs"] if name not in recipes]
+            parts = {name: found for name in asked if (found := ablated(recipes, name))}
+            made = {name: _part(recipes[recipe], kind, feature) for name, (recipe, kind, feature) in parts.items()}
+        except (AttributeError, KeyError, TypeError):
+            return tree  # it is not what it should be, and is refused by whoever knows what that is
+        return {**tree, "features": {**tree["features"], "recipes": {**recipes, **made}}}
 
     @model_validator(mode="after")
     def names_exist(self) -> "Params":

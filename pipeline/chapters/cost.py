@@ -1,5 +1,6 @@
 """What every cell costs: seconds of training, parameters, and the work of one image."""
 
+import io
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
@@ -8,45 +9,50 @@ import numpy as np
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-from models.network import Network
+import models
 from pipeline.chapters.verdict import Details, unit
 from pipeline.places import Place
 
 
-def cost(details: Details, clock: Place, networks: Mapping[str, Network], frame: Sequence[int]) -> dict[str, Any]:
-    """One line a cell and target; `networks` are by run, without its seed, and `frame` the (h, w) that they look at."""
-    sizes = {run: (_parameters(network), _flops(network, frame)) for run, network in networks.items()}
+def cost(details: Details, runs: Place, clock: Place, frame: Sequence[int]) -> dict[str, Any]:
+    """One line a cell and target; `frame` is the (h, w) that the networks look at."""
+    sizes: dict[str, tuple[int, int]] = {}
     rows = []
     for cell in details["cells"]:
-        parameters, flops = sizes[cell["run"]]
+        run, seeds = cell["run"], cell["seeds"]
+        sizes[run] = sizes.get(run) or size(runs / f"{run}-{seeds[0]}" / "weights.pt", frame)
+        parameters, flops = sizes[run]
         rows.append(
             {
-                "run": cell["run"],
+                "run": run,
                 "target": cell["arm"][3],
                 "error": cell["metrics"]["rmse"],
-                "seconds": _seconds(clock, cell["run"], cell["seeds"]),
+                "seconds": _seconds(clock, run, seeds),
                 "parameters": parameters,
                 "flops": flops,
             }
         )
-    note = "Seconds are those of the machine that trained, one run at a time or several: compare them within one report."
+    note = (
+        "Seconds of one training: the median over seeds, on the machine that trained. Compare them within one report."
+    )
     return {"unit": unit(details, details["cells"][0]["arm"][3]), "rows": rows, "note": note}
 
 
-def _parameters(network: Network) -> int:
-    return sum(parameter.numel() for parameter in network.parameters())
-
-
 @torch.no_grad()
-def _flops(network: Network, frame: Sequence[int]) -> int:
-    """Floating-point operations of one image's forward pass, as torch counts them: a multiply-add is two."""
-    network.eval()
-    inputs = [torch.zeros(1, network.channels, *frame)]
-    if network.columns:
-        inputs.append(torch.zeros(1, network.columns))
+def size(weights: Place, frame: Sequence[int]) -> tuple[int, int]:
+    """Parameters of a run's network, and the operations of one image's forward pass as torch counts them.
+
+    A multiply-add is two operations; only matrix products and convolutions count.
+    """
+    saved: Mapping[str, Any] = torch.load(io.BytesIO(weights.read_bytes()), weights_only=True)
+    given = {name: saved[name] for name in ("in_channels", "num_targets", "num_vectors")}
+    network = models.build(saved["backbone"], **given, **saved["options"]).eval()
+    inputs = [torch.zeros((1, saved["in_channels"], *frame))]
+    if saved["num_vectors"]:
+        inputs.append(torch.zeros(1, saved["num_vectors"]))
     with FlopCounterMode(display=False) as counted:
         network(*inputs)
-    return int(counted.get_total_flops())
+    return sum(parameter.numel() for parameter in network.parameters()), int(counted.get_total_flops())
 
 
 def _seconds(clock: Place, run: str, seeds: Iterable[int]) -> float:

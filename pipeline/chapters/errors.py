@@ -21,7 +21,8 @@ def bins(table: pd.DataFrame, details: Details) -> dict[str, Any]:
         )
     known = table[table["bin"].astype(str) != "unknown"]
     views = []
-    for (covariate, target), lines in known.groupby(["covariate", "target"], sort=False):
+    for key, lines in known.groupby(["covariate", "target"], sort=False):
+        covariate, target = map(str, key)
         views.append(
             {
                 "tab": TABS[covariate],

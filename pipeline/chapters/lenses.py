@@ -70,19 +70,25 @@ def chosen(cell: Cell, count: int, seed: int) -> dict[int, list[str]]:
 
 
 def pictures(
-    images: Store, inputs: Mapping[str, Store], test: Int[np.ndarray, " n"], shown: Mapping[int, list[str]]
+    images: Store, inputs: Mapping[str, Store], rows: Int[np.ndarray, " n"], shown: Mapping[int, list[str]]
 ) -> dict[str, Any]:
-    """The lenses that are shown with what each network sees of them; `test` are the store's rows, in the cells' order."""
-    places = np.array(list(shown), dtype=int)
-    rows = test[places]
-    order = np.argsort(rows, kind="stable")  # a store is read forwards
-    stacks = [images.take("images", rows[order])[:, :1], *(store.take("maps", rows[order]) for store in inputs.values())]
-    joined = np.concatenate(stacks, axis=1)
-    channels = [f"{name}: {channel}" for name, store in inputs.items() for channel in store.attributes["channels"]]
+    """The lenses that are shown with what networks see of them; `rows` are the cells' lenses in the image store."""
+    places = np.array(sorted(shown, key=lambda at: rows[at]), dtype=int)  # a store is read forwards
+    channels, maps = seen(inputs, rows[places])
+    joined = np.concatenate([images.take("images", rows[places])[:, :1], maps], axis=1)
     return {
         "channels": ["image", *channels],
         "shown": [
-            {"row": int(places[at]), "tags": shown[int(places[at])], "image": joined[line]}
-            for line, at in enumerate(order)
+            {"row": at, "tags": shown[at], "image": image} for at, image in zip(places.tolist(), joined, strict=True)
         ],
     }
+
+
+def seen(inputs: Mapping[str, Store], rows: Int[np.ndarray, " m"]) -> tuple[list[str], Float[np.ndarray, "m c h w"]]:
+    """What each network is shown of these rows, as `input: channel`.
+
+    Of a placebo only what it keeps of its recipe: the rest belongs to no lens.
+    """
+    kept = {name: store.attributes.get("placebo", {}).get("kept") for name, store in inputs.items()}
+    names = [f"{name}: {one}" for name, store in inputs.items() for one in store.attributes["channels"][: kept[name]]]
+    return names, np.concatenate([store.take("maps", rows)[:, : kept[name]] for name, store in inputs.items()], axis=1)

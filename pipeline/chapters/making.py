@@ -25,10 +25,17 @@ def card(attributes: Mapping[str, Any], split: Mapping[str, Any]) -> dict[str, A
     return {
         "entries": {
             "images": {key: attributes[key] for key in given} | {"rows": split["rows"], "left out": split["left_out"]},
-            "source": attributes["provenance"],
+            "source": _said(attributes["provenance"]),
             "split": {"scheme": split["scheme"], "rows": split["counts"], "groups": split["groups"]},
         }
     }
+
+
+def _said(value: Any) -> Any:
+    """Without what is empty or not given, however deep."""
+    if not isinstance(value, Mapping):
+        return value
+    return {key: kept for key, each in value.items() if (kept := _said(each)) not in (None, "", {}, [])}
 
 
 def making(params: str, fingerprint: Place, split: Mapping[str, Any], images: Mapping[str, Any], manifest: Any) -> Any:

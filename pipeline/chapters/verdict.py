@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from pipeline.verdict.questions import PRIMARY
+from pipeline.verdict.words import SHORTCUTS
 
 Details = Mapping[str, Any]  # of `compare`: data/verdict.json
 
@@ -11,12 +12,13 @@ Details = Mapping[str, Any]  # of `compare`: data/verdict.json
 def verdict(details: Details, cautions: list[str]) -> dict[str, Any]:
     """Sentences, one line a cell and baseline, and the contrasts that are not of a cell with its control."""
     primary = _contrasts(details, PRIMARY)
-    others = [name for name in details["families"] if name != PRIMARY]
+    others = [name for name in details["families"] if name not in (PRIMARY, "ablations")]
     return {
         "sentences": [sentence.replace("**", "") for sentence in details["sentences"]],
         "rows": [*_plain(details), *(_row(details, cell, primary) for cell in details["cells"])],
         "cautions": [*cautions, *details["said"]],
         "contrasts": [one for name in others for one in _contrasts(details, name).values()],
+        "note": _skills(details),
     }
 
 
@@ -35,7 +37,7 @@ def _plain(details: Details) -> list[dict[str, Any]]:
     return [
         {
             "input": name,
-            "backbone": model,
+            "backbone": SHORTCUTS.get(model, f"{model} on vectors"),
             "size": "all",
             "target": target,
             "unit": unit(details, target),
@@ -46,6 +48,13 @@ def _plain(details: Details) -> list[dict[str, Any]]:
         for model, by_target in by_model.items()
         for target, figures in by_target.items()
     ]
+
+
+def _skills(details: Details) -> str:
+    """What the column of skills says."""
+    best = {target: SHORTCUTS[shortcut(details, target)] for target in details["units"]}
+    of = "; ".join(f"{name} for {target}" for target, name in best.items())
+    return f"Skill is the part of the squared error of the best shortcut that is gone. That shortcut is: {of}."
 
 
 def _contrasts(details: Details, family: str) -> dict[str, dict[str, Any]]:
@@ -79,6 +88,21 @@ def shortcut(details: Details, target: str) -> str:
     """The shortcut baseline that is hardest to beat."""
     known = details["plain"]["none"]
     return str(max(known, key=lambda model: known[model][target]["r2"]))
+
+
+def ablation(details: Details) -> dict[str, Any]:
+    """What a feature's absence, or its presence alone, changes in the RMSE; nothing where no part of a recipe ran."""
+    rows = [
+        {
+            "name": f"{'-'.join(one['pair'][0][:3])} minus {'-'.join(one['pair'][1][:3])}, {one['arm'][3]}",
+            "family": details["families"]["ablations"]["title"],
+            "difference": {"value": one["difference"], "low": one["corrected"][0], "high": one["corrected"][1]},
+            "p": one["p_corrected"],
+            "word": one["word"],
+        }
+        for one in details["families"].get("ablations", {"contrasts": []})["contrasts"]
+    ]
+    return {"unit": unit(details, details["cells"][0]["arm"][3]), "rows": rows} if rows else {}
 
 
 def efficiency(details: Details, images: int) -> dict[str, Any]:

@@ -70,9 +70,9 @@ const mark = (index, x, y, title) =>
     { d: SHAPES[(index + Math.floor(index / 7)) % 7], transform: `translate(${x.toFixed(1)},${y.toFixed(1)})`, class: `mark ${tone(index)}` },
     title ? svg("title", {}, title) : null,
   );
-const sample = (index, line, faint = "") =>
+const sample = (index, line, more = "") =>
   svg("svg", { width: 26, height: 14, "aria-hidden": "true" },
-    line ? svg("path", { d: "M1,7H25", class: `line ${tone(index)} ${faint}` }) : null,
+    line ? svg("path", { d: "M1,7H25", class: `line ${tone(index)} ${more}` }) : null,
     line === "only" ? null : mark(index, 13, 7));
 
 const text = (x, y, words_, anchor = "middle", more = {}) => svg("text", { x, y, "text-anchor": anchor, ...more }, words_);

@@ -40,7 +40,7 @@ function chart(spec) {
   const plot = responsive({ ...spec, axis: spec.x.label }, () => spec.height ?? 320, draw, spec.still ? null : legend);
   for (const name of distinct(spec.series.map((series) => series.name))) {
     const series = spec.series.find((each) => each.name === name);
-    const button = el("button", { type: "button", "aria-pressed": "true", click: toggle }, sample(series.index, series.line ? (series.marks === false ? "only" : true) : false, series.faint ? "faint" : ""), name);
+    const button = el("button", { type: "button", "aria-pressed": "true", click: toggle }, sample(series.index, series.line ? (series.marks === false ? "only" : true) : false, series.faint ? "faint" : series.dashed ? "dashed" : ""), name);
     function toggle() {
       if (!hidden.delete(name)) hidden.add(name);
       button.setAttribute("aria-pressed", String(!hidden.has(name)));

@@ -64,7 +64,7 @@ function scatter({ targets, interval = "interval" }) {
     drawFrame(pen, view, ink.color, withUnit(target, view.unit));
     pen.fillStyle = ink.getPropertyValue("caret-color");
     pen.globalAlpha = Math.min(0.9, Math.max(0.25, 60 / Math.sqrt(t.length)));
-    const side = t.length > 5000 ? 2 : 3.5;
+    const side = Math.min(3.5, Math.max(1.5, 0.25 * Math.sqrt((width * height) / t.length))); // the denser the smaller
     for (let i = 0; i < t.length; i++) if (t[i] === t[i] && p[i] === p[i]) pen.fillRect(x(t[i]) - side / 2, clip(y(p[i])) - side / 2, side, side);
     pen.globalAlpha = 1;
     pen.strokeStyle = ink.color;

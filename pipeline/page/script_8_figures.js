@@ -43,7 +43,7 @@ function curves({ runs }) {
   const box = el("div");
   const show = ({ target, x, y, lines }) => {
     const kinds = distinct(lines.map((line) => line.name));
-    const one = (line) => ({ name: line.name, index: kinds.indexOf(line.name), line: true, marks: false, points: line.values.map((value, i) => ({ x: i + 1, y: value })) });
+    const one = (line) => ({ name: line.name, index: kinds.indexOf(line.name), line: true, marks: false, dashed: kinds.indexOf(line.name) % 2 === 0, points: line.values.map((value, i) => ({ x: i + 1, y: value })) });
     box.replaceChildren(chart({ label: `${target}: ${y} against ${x}`, x: { label: x }, y: { label: y, log: lines.every((line) => line.values.every((v) => !known(v) || v > 0)) }, series: lines.map(one) }));
   };
   show(items[0]);

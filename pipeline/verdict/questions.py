@@ -26,8 +26,10 @@ class Family:
     correct: Correction = benjamini_hochberg
 
 
-def families(cells: Iterable[Cell], placebos: Mapping[str, tuple[str, str]]) -> dict[str, Family]:
-    """Every family with something to ask, the primary one first; `placebos` as in `params.Features`."""
+def families(
+    cells: Iterable[Cell], placebos: Mapping[str, tuple[str, str]], ablations: Mapping[str, tuple[str, str, str]]
+) -> dict[str, Family]:
+    """Every family with something to ask, the primary one first; `placebos` and `ablations` as in `params.Features`."""
     arms = [cell.key for cell in cells]
     largest = _largest([size for _, _, size, _ in arms])
 
@@ -42,12 +44,19 @@ def families(cells: Iterable[Cell], placebos: Mapping[str, tuple[str, str]]) -> 
         return found
 
     def recipe(arm: Arm, largest_size: bool) -> str | None:
-        return CONTROL if arm[0] not in placebos and (arm[2] == largest) == largest_size else None
+        declared = arm[0] not in placebos and arm[0] not in ablations
+        return CONTROL if declared and (arm[2] == largest) == largest_size else None
+
+    def whole(arm: Arm) -> str | None:
+        """The recipe that an arm lacks one feature of; the raw pixels of one that has a single one."""
+        name, kind, _ = ablations.get(arm[0], ("", "", ""))
+        return {"without": name, "only": CONTROL}.get(kind)
 
     asked = {
         PRIMARY: Family("recipes against raw pixels", against(lambda arm: recipe(arm, True)), holm),
         "sizes": Family("the same from fewer images", against(lambda arm: recipe(arm, False))),
         "placebos": Family("placebos against raw pixels", against(lambda arm: CONTROL if arm[0] in placebos else None)),
+        "ablations": Family("one feature left out of a recipe, or let in alone", against(whole)),
         "signal": Family("recipes against their placebos", _signal(arms, placebos)),
     }
     return {name: family for name, family in asked.items() if family.pairs}
