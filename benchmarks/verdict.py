@@ -21,7 +21,7 @@ from pipeline import tables
 
 RUNS = list(product(("raw", "engineered"), ("cnn", "resnet"), range(10)))
 SHORTCUTS = ("constant", "flux", "ring_radius", "profile", "pca_ridge")
-PLACES = ("predictions", "baselines", "lenses.parquet", "runs", "split.json", "audit.json")
+PLACES = ("predictions", "baselines", "lenses.parquet", "runs", "split.json", "audit.json", "shifted")
 WRITTEN = ("metrics.json", "verdict.md", "by_bin.csv", "verdict.json")
 BAR_SECONDS, BAR_MEMORY = 120, 2.0  # s, GB; on two cores
 

@@ -1,7 +1,7 @@
 """Stage `compare`: all predictions into metrics, intervals, and a verdict.
 
     python -m pipeline.compare data/predictions data/baselines data/lenses.parquet data/runs data/split.json \
-        data/audit.json data/metrics.json data/verdict.md data/by_bin.csv data/verdict.json
+        data/audit.json data/shifted/predictions data/metrics.json data/verdict.md data/by_bin.csv data/verdict.json
     python -m pipeline.compare --experiments main exp-a exp-b
 
 Everything is in the target's own units (dex for a log mass) and from the test rows. A cell is an input, a backbone and
@@ -22,7 +22,7 @@ from pipeline import atomic, findings, params, tables
 from pipeline.command import run
 from pipeline.places import place
 from pipeline.verdict import cells as reading
-from pipeline.verdict import experiments, record, text
+from pipeline.verdict import experiments, record, robustness, text
 from pipeline.verdict.judging import SHORTCUTS, judged
 from pipeline.verdict.manifest import manifest, unequal
 from pipeline.verdict.questions import families
@@ -35,6 +35,7 @@ def compare(
     runs: str,
     split: str,
     audit: str,
+    shifted: str,
     metrics: str,
     verdict: str,
     by_bin: str,
@@ -46,8 +47,8 @@ def compare(
     What the audit warned of, and what it was told to accept, stands at the top of the verdict, with the runs and
     answers that are missing.
     """
-    inputs, backbones, sizes, seeds, features, chosen = params.read(
-        overrides, "train.inputs", "train.backbones", "train.sizes", "train.seeds", "features", "compare"
+    inputs, backbones, sizes, seeds, features, shift, chosen = params.read(
+        overrides, "train.inputs", "train.backbones", "train.sizes", "train.seeds", "features", "shift", "compare"
     )
     keys = list(product(inputs, backbones, map(str, sizes)))
     cells, said = reading.read(place(predictions), keys, seeds)
@@ -59,11 +60,13 @@ def compare(
     said += unequal(budget)
     asked = families(cells, features.placebos, features.ablations)
     found = judged(cells, said, plain, described, asked, images, chosen)
-    shown = text.markdown(found, findings.read(audit))
+    under = robustness.robustness(place(shifted), shift.kinds, found.cells, features.recipes, described, chosen)
+    shown = text.markdown(found, findings.read(audit)) + robustness.markdown(under, found.units, chosen.confidence)
     atomic.write(metrics, record.written(record.metrics(found)))
     atomic.write(verdict, shown)
     atomic.write(by_bin, found.by_bin.to_csv(index=False, float_format="%.6g"))
-    atomic.write(details, record.written(record.details(found) | {"manifest": budget.to_dict("records")}))
+    more = {"manifest": budget.to_dict("records"), "robustness": robustness.record(under)}
+    atomic.write(details, record.written(record.details(found) | more))
     print(shown)
 
 
@@ -71,4 +74,4 @@ if __name__ == "__main__":
     if sys.argv[1:2] == ["--experiments"]:
         experiments.main(sys.argv[2:])
     else:
-        run(compare, "PREDICTIONS BASELINES LENSES RUNS SPLIT AUDIT METRICS VERDICT BY_BIN DETAILS")
+        run(compare, "PREDICTIONS BASELINES LENSES RUNS SPLIT AUDIT SHIFTED METRICS VERDICT BY_BIN DETAILS")

@@ -28,6 +28,7 @@ from pipeline.page import page
 from pipeline.places import Place, place
 from pipeline.store import Store
 from pipeline.verdict import cells as reading
+from pipeline.verdict.answers import answered
 from pipeline.verdict.cells import Cell
 
 SHOWN = 2000  # points of a scatter plot that an eye can tell apart
@@ -52,7 +53,7 @@ def report(
         overrides, "train.inputs", "train.backbones", "train.sizes", "train.seeds", "audit.accept", "report"
     )
     folder, names = place(target), list(product(inputs, backbones, map(str, sizes)))
-    cells, _ = reading.answered(reading.read(place(predictions), names, seeds)[0])
+    cells, _ = answered(reading.read(place(predictions), names, seeds)[0])
     found = json.loads(place(details).read_text())
     decided, store = json.loads(place(split).read_text()), Store(images)
     stores = {name: Store(place(engineered) / f"{name}.zarr") for name in inputs}
