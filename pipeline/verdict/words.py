@@ -38,16 +38,17 @@ def sentences(contrasts: Mapping[Arm, Contrast], pairs: Pairs, unit: str, severa
 
 def _power(one: Contrast, unit: str) -> str:
     if not math.isfinite(one.detectable):
-        return f"No difference, however large, could have been found with {one.seeds} seeds."
+        seeds = "1 seed" if one.seeds == 1 else f"{one.seeds} seeds"
+        return f"No difference, however large, could have been found with {seeds}."
     return f"A difference of {one.detectable:.2g}{plain(unit)} would have been found four times in five."
 
 
-def beyond(figures: Mapping[Arm, Interval], shortcut: str, several_sizes: bool) -> list[str]:
-    """How much of the error that the best shortcut leaves each cell takes away: what was learnt from the lens."""
+def beyond(skill: Mapping[Arm, Interval], shortcut: str, several_sizes: bool) -> list[str]:
+    """How much of the squared error of the best shortcut each cell is left with: below 100 %, the lens was looked at."""
     return [
-        f"{arm[0]} with {named(arm, several_sizes)}: of the squared error that {SHORTCUTS[shortcut]} leaves, "
-        f"{one.value:.0%} is gone [{one.low:.0%}, {one.high:.0%}]."
-        for arm, one in figures.items()
+        f"{arm[0]} with {named(arm, several_sizes)}: its squared error is {1 - one.value:.0%} "
+        f"[{1 - one.high:.0%}, {1 - one.low:.0%}] of that of the best shortcut ({SHORTCUTS[shortcut]})."
+        for arm, one in skill.items()
     ]
 
 
@@ -70,7 +71,7 @@ def cautions(found: Iterable[Finding], said: Sequence[str]) -> str:
     grave = [f"- `{one.code}`: {one.summary}" for one in found if one.severity != "note"]
     parts = [["Of these images the audit says:", "", *grave, ""]] if grave else []
     parts += [["Of these runs:", "", *(f"- {line}" for line in said), ""]] if said else []
-    return "\n".join([line for part in parts for line in part] + [""]) if parts else ""
+    return "\n".join(line for part in parts for line in part)
 
 
 def score_table(lines: Sequence[tuple[str, str, Mapping[str, Any]]], unit: str) -> list[str]:
