@@ -24,7 +24,7 @@ def raw(arm: Arm) -> Arm:
 
 
 def test_the_declared_family_is_every_recipe_against_raw_at_the_largest_size() -> None:
-    asked = families(cells(ARMS), PLACEBOS)
+    asked = families(cells(ARMS), PLACEBOS, {})
     expected = {arm: (arm, raw(arm)) for arm in ARMS if arm[0] in RECIPES and arm[2] == "all"}
     assert asked[PRIMARY].pairs == expected
     assert len(expected) == 8
@@ -33,7 +33,7 @@ def test_the_declared_family_is_every_recipe_against_raw_at_the_largest_size() -
 
 
 def test_the_other_families_ask_the_rest_and_explore() -> None:
-    asked = families(cells(ARMS), PLACEBOS)
+    asked = families(cells(ARMS), PLACEBOS, {})
     assert asked["sizes"].pairs == {arm: (arm, raw(arm)) for arm in ARMS if arm[0] in RECIPES and arm[2] == "100"}
     assert asked["placebos"].pairs == {arm: (arm, raw(arm)) for arm in ARMS if arm[0] in PLACEBOS}
     assert asked["signal"].pairs == {arm: ((PLACEBOS[arm[0]][0], *arm[1:]), arm) for arm in ARMS if arm[0] in PLACEBOS}
@@ -41,7 +41,7 @@ def test_the_other_families_ask_the_rest_and_explore() -> None:
 
 
 def test_no_pair_is_asked_about_twice() -> None:
-    asked = families(cells(ARMS[::-1]), PLACEBOS)
+    asked = families(cells(ARMS[::-1]), PLACEBOS, {})
     pairs = [pair for family in asked.values() for pair in family.pairs.values()]
     assert len(pairs) == len(set(pairs))
     assert all(one[0] != control[0] and one[1:] == control[1:] for one, control in pairs)
@@ -50,26 +50,26 @@ def test_no_pair_is_asked_about_twice() -> None:
 @pytest.mark.parametrize(("sizes", "largest"), [(("1000", "200"), "1000"), (("900", "all"), "all"), (("5",), "5")])
 def test_the_largest_size_is_by_number_and_all_is_beyond_any(sizes: tuple[str, ...], largest: str) -> None:
     arms = [(name, "cnn", size, "mass") for name in ("raw", "engineered") for size in sizes]
-    asked = families(cells(arms), {})
+    asked = families(cells(arms), {}, {})
     assert set(asked[PRIMARY].pairs) == {("engineered", "cnn", largest, "mass")}
     assert set(asked) == ({PRIMARY, "sizes"} if len(sizes) > 1 else {PRIMARY})
 
 
 def test_without_raw_only_the_placebos_of_recipes_are_left_to_ask() -> None:
-    asked = families(cells([arm for arm in ARMS if arm[0] != "raw"]), PLACEBOS)
+    asked = families(cells([arm for arm in ARMS if arm[0] != "raw"]), PLACEBOS, {})
     assert set(asked) == {"signal"}
-    assert families(cells([arm for arm in ARMS if arm[0] == "raw"]), PLACEBOS) == {}
+    assert families(cells([arm for arm in ARMS if arm[0] == "raw"]), PLACEBOS, {}) == {}
 
 
 def test_a_missing_arm_takes_its_own_questions_along_and_no_other() -> None:
     gone = ("radial", "cnn", "all", "mass")
-    whole, less = families(cells(ARMS), PLACEBOS), families(cells([arm for arm in ARMS if arm != gone]), PLACEBOS)
+    whole, less = families(cells(ARMS), PLACEBOS, {}), families(cells([arm for arm in ARMS if arm != gone]), PLACEBOS)
     for name, family in whole.items():
         assert less[name].pairs == {arm: pair for arm, pair in family.pairs.items() if gone not in pair}
 
 
 def test_interactions_are_of_two_backbones_and_nothing_else() -> None:
-    pairs = families(cells([*ARMS, *(("raw", "vit", "all", "mass"), ("radial", "vit", "all", "mass"))]), PLACEBOS)[
+    pairs = families(cells([*ARMS, *(("raw", "vit", "all", "mass"), ("radial", "vit", "all", "mass"))]), PLACEBOS, {})[
         PRIMARY
     ].pairs
     found = interactions(pairs)
@@ -93,3 +93,19 @@ def test_experiments_are_compared_input_by_input_with_the_first() -> None:
     }
     assert family.correct is holm
     assert between(["main", "c"], cells(arms)) == {}
+
+
+def test_parts_of_a_recipe_are_held_against_what_they_lack_or_stand_alone_beside() -> None:
+    """The declared family is as it was: a part is no recipe that anybody asked about."""
+    parts = {
+        "engineered_without_ridge": ("engineered", "without", "ridge"),
+        "radial_only_log": ("radial", "only", "log"),
+    }
+    arms = [*ARMS, *((name, "cnn", "all", "mass") for name in parts)]
+    asked = families(cells(arms), PLACEBOS, parts)
+    end = ("cnn", "all", "mass")
+    assert asked["ablations"].pairs == {
+        ("engineered_without_ridge", *end): (("engineered_without_ridge", *end), ("engineered", *end)),
+        ("radial_only_log", *end): (("radial_only_log", *end), ("raw", *end)),
+    }
+    assert asked[PRIMARY].pairs == families(cells(ARMS), PLACEBOS, {})[PRIMARY].pairs
