@@ -14,7 +14,7 @@ from pipeline import tables
 from pipeline.findings import finding, plain
 from pipeline.verdict.cells import Cell
 
-PLACES = ("predictions", "baselines", "lenses.parquet", "runs", "split.json", "audit.json")
+PLACES = ("predictions", "baselines", "lenses.parquet", "runs", "split.json", "audit.json", "shifted")
 WRITTEN = ("metrics.json", "verdict.md", "by_bin.csv", "verdict.json")
 SHORTCUTS = {"constant": 1.5, "flux": 1.2, "ring_radius": 1.2, "profile": 0.9, "pca_ridge": 0.9}  # model: RMSE
 SIZES = {"engineered": 0.5}  # standard deviation of an input's errors; of any other, 1
