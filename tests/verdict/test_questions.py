@@ -63,7 +63,10 @@ def test_without_raw_only_the_placebos_of_recipes_are_left_to_ask() -> None:
 
 def test_a_missing_arm_takes_its_own_questions_along_and_no_other() -> None:
     gone = ("radial", "cnn", "all", "mass")
-    whole, less = families(cells(ARMS), PLACEBOS, {}), families(cells([arm for arm in ARMS if arm != gone]), PLACEBOS)
+    whole, less = (
+        families(cells(ARMS), PLACEBOS, {}),
+        families(cells([arm for arm in ARMS if arm != gone]), PLACEBOS, {}),
+    )
     for name, family in whole.items():
         assert less[name].pairs == {arm: pair for arm, pair in family.pairs.items() if gone not in pair}
 
