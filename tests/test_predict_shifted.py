@@ -23,7 +23,17 @@ from pipeline.train import train
 from tests.conftest import TINY
 
 WORDS = ["features.transform=arcsinh"]
-BACKBONES = {"raw": "backbones.cnn={widths: [8]}", "engineered": "backbones.cnn={widths: [8], fusion: concat}"}
+TWO = [  # targets
+    "simulation.priors={source_magnitude: {uniform: [22.0, 23.0]}, einstein_radius: {uniform: [1.0, 1.4]}}",
+    "split.targets=[log10_axion_mass, einstein_radius]",
+]
+INPUTS = ("raw", "engineered")
+RUNS = {  # input, options of the network
+    "raw": ("raw", "{widths: [8]}"),
+    "engineered": ("engineered", "{widths: [8], fusion: concat, head: {kind: gaussian}}"),
+    "flow": ("raw", "{widths: [8], head: {kind: flow, draws: 16}}"),
+}
+SAID = {"raw": 0, "engineered": 2, "flow": 2}  # columns beside the quantiles: densities, and TARP
 
 
 @pytest.fixture(scope="module")
@@ -33,44 +43,55 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(work)
         (work / "params.yaml").write_text(TINY.read_text())
-        ingest("images.zarr", "quarantine.csv")
-        audit("images.zarr", "audit.json", "audit")
-        split("images.zarr", "audit.json", "audit/pairs.csv", "split.json")
+        ingest("images.zarr", "quarantine.csv", TWO)
+        audit("images.zarr", "audit.json", "audit", TWO)
+        split("images.zarr", "audit.json", "audit/pairs.csv", "split.json", TWO)
         for kind in ("identity", "psf_wide"):
-            shift(kind, "images.zarr", "split.json", f"{kind}.zarr")
-        for name, backbone in BACKBONES.items():
-            fit = f"{name}/fit.zarr"
+            shift(kind, "images.zarr", "split.json", f"{kind}.zarr", TWO)
+        for name in INPUTS:
             engineer(name, "images.zarr", f"{name}.zarr", WORDS)
             normalise("images.zarr", f"{name}.zarr", "split.json", name)
-            find_lr("cnn", fit, f"rate-{name}", [backbone])
-            words = [backbone, "train.fit.epochs=1"]
+        for name, (seen, options) in RUNS.items():
+            fit, words = f"{seen}/fit.zarr", [f"backbones.cnn={options}", "train.fit.epochs=1"]
+            find_lr("cnn", fit, f"rate-{name}", words)
             train("cnn", "all", "0", fit, f"rate-{name}/rate.json", f"run-{name}", f"{name}.json", words)
         yield work
 
 
 def answers(kind: str, name: str, images: str = "", *words: str) -> pd.DataFrame:
-    run = f"run-{name}" if name in BACKBONES else "run-raw"
-    fit = f"{name}/fit.zarr" if name in BACKBONES else "raw/fit.zarr"
-    predict_shifted(kind, name, images or f"{kind}.zarr", "images.zarr", run, fit, "out.parquet", [*WORDS, *words])
+    seen, run = RUNS[name][0] if name in RUNS else name, name if name in RUNS else "raw"
+    fit = f"{seen if seen in INPUTS else 'raw'}/fit.zarr"
+    words = (*WORDS, *words)
+    predict_shifted(kind, seen, images or f"{kind}.zarr", "images.zarr", f"run-{run}", fit, "out.parquet", words)
     return pd.read_parquet("out.parquet")
 
 
-@pytest.mark.parametrize(("name", "turned"), [("raw", "true"), ("raw", "false"), ("engineered", "false")])
+@pytest.mark.parametrize(
+    ("name", "turned"),
+    [("raw", "true"), ("raw", "false"), ("engineered", "false"), ("flow", "true"), ("flow", "false")],
+)
 def test_without_a_shift_the_answers_are_those_of_predict(folder: Path, name: str, turned: str) -> None:
+    """To the last column: of a network that says a distribution its quantiles, its density at the truth, and TARP."""
     word = f"predict.symmetric={turned}"
-    predict(f"run-{name}", name, "answers.parquet", [word])
-    found = answers("identity", name, "", word)
-    assert list(found.columns) == [*tables.COLUMNS, "shift"]
+    predict(f"run-{name}", RUNS[name][0], "answers.parquet", [word])
+    found, expected = answers("identity", name, "", word), tables.read("answers.parquet", role="test")
+    assert list(found.columns) == [*expected.columns, "shift"]
+    assert len(found.columns) == len(tables.COLUMNS) + 1 + (SAID[name] and SAID[name] + len(tables.LEVELS))
     assert set(found["shift"]) == {"identity"}
-    expected = tables.read("answers.parquet", role="test")
+    assert set(found["target"]) == {"log10_axion_mass", "einstein_radius"}
     for column in ("role", "id", "target", "unit", "truth"):
         assert found[column].tolist() == expected[column].tolist()
-    for column in ("prediction", "spread"):
-        np.testing.assert_allclose(found[column], expected[column], rtol=1e-6)
-    other = answers("psf_wide", name, "", word)
+    for column in expected.columns[5:]:
+        np.testing.assert_allclose(found[column], expected[column], rtol=1e-5, atol=1e-6, err_msg=column)
+
+
+@pytest.mark.parametrize("name", RUNS)
+def test_under_a_shift_the_answers_are_others(folder: Path, name: str) -> None:
+    """And so is the spread of a network that has one of its own; of others it is that of the calibration rows."""
+    found, other = answers("identity", name), answers("psf_wide", name)
     assert other["truth"].tolist() == found["truth"].tolist()
-    assert other["spread"].tolist() == found["spread"].tolist()
     assert (other["prediction"] != found["prediction"]).all()
+    assert (other["spread"] == found["spread"]).all() == (name == "raw")
 
 
 def test_nobody_tells_the_network_of_the_shift(folder: Path) -> None:
