@@ -44,7 +44,7 @@ def _power(one: Contrast, unit: str) -> str:
 
 
 def beyond(skill: Mapping[Arm, Interval], shortcut: str, several_sizes: bool) -> list[str]:
-    """How much of the squared error of the best shortcut is left to each cell: below 100 %, the lens was looked at."""
+    """How much of the best shortcut's squared error each cell is left with: below 100 %, the lens was looked at."""
     return [
         f"{arm[0]} with {named(arm, several_sizes)}: its squared error is {1 - one.value:.0%} "
         f"[{1 - one.high:.0%}, {1 - one.low:.0%}] of that of the best shortcut ({SHORTCUTS[shortcut]})."

@@ -336,7 +336,7 @@ def test_a_missing_file_is_one_line(tiny: Path, monkeypatch: pytest.MonkeyPatch,
     Path(name).unlink()
     monkeypatch.setattr("sys.argv", ["compare", *PLACES, *WRITTEN])
     with pytest.raises(SystemExit, match=rf"^compare: {name}: no such file") as found:
-        command(compare.compare, "PREDICTIONS BASELINES LENSES RUNS SPLIT AUDIT METRICS VERDICT BY_BIN DETAILS")
+        command(compare.compare, "PREDICTIONS BASELINES LENSES RUNS SPLIT AUDIT SHIFTED METRICS VERDICT BY_BIN DETAILS")
     assert "\n" not in str(found.value)
     assert not Path("metrics.json").exists()
 
