@@ -10,6 +10,7 @@ the same seeds and lenses (`pipeline/contrasts`), of a family that was declared 
 With `--experiments` the cells of several DVC experiments are compared with those of the first.
 """
 
+import io
 import json
 import sys
 from collections.abc import Iterable
@@ -21,12 +22,10 @@ from pipeline import atomic, findings, params, tables
 from pipeline.command import run
 from pipeline.places import place
 from pipeline.verdict import cells as reading
-from pipeline.verdict import experiments
-from pipeline.verdict.judging import judged
-from pipeline.verdict.manifest import manifest
+from pipeline.verdict import experiments, record, text
+from pipeline.verdict.judging import SHORTCUTS, judged
+from pipeline.verdict.manifest import manifest, unequal
 from pipeline.verdict.questions import families
-
-SHORTCUTS = "shortcuts"
 
 
 def compare(
@@ -54,16 +53,17 @@ def compare(
     cells, said = reading.read(place(predictions), keys, seeds)
     known = place(baselines)
     plain = {name: tables.read(known / f"{name}.parquet", role="test") for name in [*inputs, SHORTCUTS]}
+    described = pd.read_parquet(io.BytesIO(place(lenses).read_bytes()))
     images = json.loads(place(split).read_text())["counts"]["train"]
-    asked = families(cells, features.placebos)
-    found = judged(cells, said, plain, pd.read_parquet(lenses), asked, images, chosen)
     budget = manifest(place(runs), keys, seeds)
-    text = found.markdown(findings.read(audit))
-    atomic.write(metrics, json.dumps(found.metrics(), indent=1) + "\n")
-    atomic.write(verdict, text)
+    said += unequal(budget)
+    found = judged(cells, said, plain, described, families(cells, features.placebos), images, chosen)
+    shown = text.markdown(found, findings.read(audit))
+    atomic.write(metrics, record.written(record.metrics(found)))
+    atomic.write(verdict, shown)
     atomic.write(by_bin, found.by_bin.to_csv(index=False, float_format="%.6g"))
-    atomic.write(details, json.dumps(found.details() | {"manifest": budget.to_dict("records")}, indent=1) + "\n")
-    print(text)
+    atomic.write(details, record.written(record.details(found) | {"manifest": budget.to_dict("records")}))
+    print(shown)
 
 
 if __name__ == "__main__":

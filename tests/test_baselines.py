@@ -8,7 +8,7 @@ import pytest
 
 from pipeline import store
 from pipeline.baselines import baselines
-from pipeline.compare import scores
+from pipeline.scores.point import mae, r2
 from pipeline.store import Array
 from pipeline.tables import read
 
@@ -54,7 +54,7 @@ def test_the_constant_is_the_training_mean_and_explains_nothing(tiny: Path) -> N
         assert len(lines) == 180
         (answer,) = lines["prediction"].unique()
         assert answer == pytest.approx(train[:, i].mean(), abs=1e-6)
-        assert scores(train[:, i], np.full(300, answer))["r2"] == pytest.approx(0, abs=1e-9)
+        assert r2(train[:, i], np.full((1, 300), answer)).value[0] == pytest.approx(0, abs=1e-9)
 
 
 def test_the_tree_finds_the_target_among_the_vectors(tiny: Path) -> None:
@@ -64,9 +64,9 @@ def test_the_tree_finds_the_target_among_the_vectors(tiny: Path) -> None:
         found = {}
         for model in ("constant", "tree"):
             lines = read("out.parquet", model=model, target=target, role="test")
-            found[model] = scores(lines["truth"].to_numpy(), lines["prediction"].to_numpy())
-        assert found["tree"]["mae"] < 0.2 * found["constant"]["mae"]
-        assert found["tree"]["r2"] > 0.9
+            found[model] = lines["truth"].to_numpy(), lines["prediction"].to_numpy()[None]
+        assert mae(*found["tree"]).value[0] < 0.2 * mae(*found["constant"]).value[0]
+        assert r2(*found["tree"]).value[0] > 0.9
 
 
 def test_more_trees_follow_closer(tiny: Path) -> None:

@@ -1,6 +1,7 @@
 """Cells: the test predictions of one input, backbone and training size, over seeds; as the files have them.
 
-What is not there is counted and said, never passed over: a run without a file, a run without an answer for a lens.
+What is not there is counted and said, never passed over: here a run without a file, in `answers` an answer that is no
+number.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -123,52 +124,27 @@ def _stacked(tables_of_seeds: Sequence[pd.DataFrame], *columns: str) -> Any:
     return np.stack([table[wanted].to_numpy(dtype=float) for table in tables_of_seeds])
 
 
-def answered(cells: Sequence[Cell]) -> tuple[list[Cell], list[str]]:
-    """The cells without the lenses for which some run has no finite answer, and which run that is.
-
-    A lens that one run has no answer for is left out of all: a difference must be of the same lenses. Raises
-    `InputError` where no lens is left.
-    """
-    check_same_lenses(cells)
-    finite, said = np.ones(len(cells[0].id), dtype=bool), []
-    for cell in cells:
-        missing = ~np.isfinite(cell.prediction)
-        finite &= ~missing.any(axis=0)
-        said += [_lost(cell, seed, lost) for seed, lost in zip(cell.seeds, missing, strict=True) if lost.any()]
-    if not finite.any():
-        raise InputError("predictions: no test lens has a finite answer of every run; train again (dvc repro)")
-    return (list(cells) if finite.all() else [cell.of_lenses(finite) for cell in cells]), said
-
-
-def _lost(cell: Cell, seed: int, lost: Bool[np.ndarray, " n"]) -> str:
-    first = ", ".join(map(str, cell.id[lost][:3])) + (", …" if lost.sum() > 3 else "")
-    counted = f"no finite {cell.target} for {lost.sum()} of {len(lost)} test lenses ({first})"
-    return f"`{cell.name}-{seed}`: {counted}; left out of every run."
-
-
-def check_same_lenses(cells: Sequence[Cell]) -> None:
-    """Refuse cells that answer for other lenses than the first of their target: they could not be paired."""
-    first: dict[str, Cell] = {}
-    for cell in cells:
-        known = first.setdefault(cell.target, cell)
-        same = np.array_equal(cell.id, cells[0].id) and np.array_equal(cell.truth, known.truth)
-        if not same:
-            raise InputError(
-                f"{cell.name}: its test lenses are not those of {known.name}; run both on one split (dvc repro)"
-            )
-
-
 def groups(lenses: pd.DataFrame, cell: Cell) -> np.ndarray:
     """The group of each of a cell's lenses: who shares a halo or a source counts as one."""
     return columns(lenses, cell.id)["group"].to_numpy()
 
 
 def columns(lenses: pd.DataFrame, ids: np.ndarray) -> pd.DataFrame:
-    """The lines of the table of lenses for these ids. Raises `InputError` naming one that it does not have."""
-    absent = ~np.isin(ids, lenses["id"])
-    if absent.any():
-        raise InputError(f"lenses: no line for {ids[absent][0]}, and {absent.sum() - 1} more; run dvc repro describe")
-    return lenses.set_index("id").loc[ids].reset_index()
+    """The lines of the table of lenses for these ids, in their order."""
+    return lined_up(lenses, ids, "lenses", "dvc repro describe")
+
+
+def lined_up(table: pd.DataFrame, ids: np.ndarray, name: str, remedy: str) -> pd.DataFrame:
+    """One line an id, in their order. Raises `InputError` where the table has none of an id, or several."""
+    index = pd.Index(table["id"])
+    if index.has_duplicates:
+        twice = index[index.duplicated()][0]
+        raise InputError(f"{name}: more than one line for {twice}; give every image an id of its own, then {remedy}")
+    at = index.get_indexer(ids)
+    absent = ids[at < 0]
+    if len(absent):
+        raise InputError(f"{name}: no line for {absent[0]}, and {len(absent) - 1} more; {remedy}")
+    return table.iloc[at].reset_index(drop=True)
 
 
 def of_target(cells: Iterable[Cell], target: str) -> dict[Key, Cell]:

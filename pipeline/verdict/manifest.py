@@ -14,49 +14,56 @@ ALIKE = ("epochs", "batch_size", "trials", "schedule", "optimiser", "augment", "
 
 
 def manifest(runs: Place, keys: Iterable[Key], seeds: Sequence[int]) -> pd.DataFrame:
-    """One line an arm: budget, steps taken, tuning trials, and how it was trained; the means over its seeds.
+    """One line an arm: budget, steps taken, tuning trials, and how it was trained; steps are means over its seeds.
 
-    `differs` names what is not as in the first arm of the same backbone and size: the budget that was declared, not the
-    steps that early stopping left of it, which are its outcome.
+    `differs` names what is not, in one of its runs at least, as in the first run of the same backbone and size: the
+    budget that was declared, not the steps that early stopping left of it, which are its outcome.
     """
-    table = pd.DataFrame([arm for key in keys if (arm := _arm(runs, key, seeds))])
-    if table.empty:
-        return table
-    for _, alike in table.groupby(["backbone", "size"], sort=False):
-        first = alike.iloc[0]
-        for row, line in alike.iterrows():
-            table.loc[row, "differs"] = ", ".join(name for name in ALIKE if line[name] != first[name])
-    return table
+    lines: list[dict[str, Any]] = []
+    first: dict[tuple[str, str], dict[str, Any]] = {}
+    for key in keys:
+        known = [run for seed in seeds if (run := _run(runs, key, seed))]
+        if not known:
+            continue
+        like = first.setdefault(key[1:], known[0])
+        differs = ", ".join(name for name in ALIKE if any(run[name] != like[name] for run in known))
+        steps = sum(run["steps"] for run in known) / len(known)
+        lines.append({**known[0], "seeds": len(known), "steps": steps, "differs": differs})
+    return pd.DataFrame(lines)
 
 
-def _arm(runs: Place, key: Key, seeds: Sequence[int]) -> dict[str, Any]:
-    folders = [runs / f"{'-'.join(key)}-{seed}" for seed in seeds]
-    known = [folder for folder in folders if (folder / "fingerprint.json").is_file()]
-    if not known:
+def unequal(table: pd.DataFrame) -> list[str]:
+    """What is to be said of the arms that were given something else than the first of their backbone and size."""
+    marked = table[table["differs"] != ""] if len(table) else table
+    return [
+        f"`{line['arm']}`: trained with other {line['differs']} than the first {line['backbone']} of that size; "
+        "a difference may come of that."
+        for _, line in marked.iterrows()
+    ]
+
+
+def _run(runs: Place, key: Key, seed: int) -> dict[str, Any]:
+    """Of one run; empty where it has left nothing."""
+    folder = runs / f"{'-'.join(key)}-{seed}"
+    if not (folder / "fingerprint.json").is_file():
         return {}
-    made = json.loads((known[0] / "fingerprint.json").read_text())
-    steps = [len(_table(folder / "steps.csv")) for folder in known]
+    made = json.loads((folder / "fingerprint.json").read_text())
+    fit = made["fit"]
     return {
         "arm": "-".join(key),
         "backbone": key[1],
         "size": key[2],
-        "seeds": len(known),
-        "epochs": made["fit"]["epochs"],
-        "steps": sum(steps) / len(steps),
-        "batch_size": made["fit"]["batch_size"],
+        "epochs": fit["epochs"],
+        "steps": len(pd.read_csv(io.BytesIO((folder / "steps.csv").read_bytes()))),
+        "batch_size": fit["batch_size"],
         "learning_rate": made["rate"]["learning_rate"],
-        "trials": made["fit"]["range_test"]["steps"] if made["fit"]["learning_rate"] == "auto" else 0,
-        "schedule": _said(made["fit"]["schedule"]),
-        "optimiser": _said(made["fit"]["optimiser"]),
-        "augment": ", ".join(map(_said, made["fit"]["augment"])) or "none",
-        "loss": _said(made["fit"]["loss"]),
-        "weight_decay": made["fit"]["weight_decay"],
-        "differs": "",
+        "trials": fit["range_test"]["steps"] if fit["learning_rate"] == "auto" else 0,
+        "schedule": _said(fit["schedule"]),
+        "optimiser": _said(fit["optimiser"]),
+        "augment": ", ".join(map(_said, fit["augment"])) or "none",
+        "loss": _said(fit["loss"]),
+        "weight_decay": fit["weight_decay"],
     }
-
-
-def _table(path: Place) -> pd.DataFrame:
-    return pd.read_csv(io.BytesIO(path.read_bytes()))
 
 
 def _said(choice: Any) -> str:

@@ -12,9 +12,11 @@ from pipeline.scores import bins, conformal, distribution, plateau, tarp
 from pipeline.scores.intervals import Interval, interval, of_hits, of_mean
 from pipeline.scores.point import METRICS, against
 from pipeline.verdict.cells import Cell
+from pipeline.verdict.words import HEADLINE
 
 LEVELS = np.array(tables.LEVELS) / 100
 PIT_BINS = 10
+TARP_LEVELS = np.linspace(0, 1, 21)
 WINDOWS = 20  # of the search for a plateau
 WINDOW = 40  # lenses that one takes
 
@@ -25,6 +27,23 @@ def metrics(
     """Every metric of `scores.point`, and the skill against each reference prediction, over seeds and lenses."""
     asked = METRICS | {f"skill_{name}": against(reference) for name, reference in references.items()}
     return {name: interval(one, cell.truth, cell.prediction, groups, confidence) for name, one in asked.items()}
+
+
+def headline(truth: Float[np.ndarray, " n"], prediction: Float[np.ndarray, "s n"]) -> dict[str, float]:
+    """The metrics of the table, means over seeds."""
+    return {name: float(METRICS[name](truth, prediction).value.mean()) for name in HEADLINE}
+
+
+def ensemble(cell: Cell) -> dict[str, float]:
+    """Each metric of the mean of all seeds' predictions (a deep ensemble: Lakshminarayanan et al. 2017)."""
+    return headline(cell.truth, cell.prediction.mean(axis=0, keepdims=True))
+
+
+def summary(cell: Cell, measured: Mapping[str, Interval]) -> dict[str, float]:
+    """Every metric that was measured, and the standard deviation over seeds of those in the table."""
+    spread = by_seed(cell, HEADLINE) if len(cell.seeds) > 1 else {}
+    found = {name: one.value for name, one in measured.items()}
+    return found | {f"{name}_std": float(values.std(ddof=1)) for name, values in spread.items()}
 
 
 def by_seed(cell: Cell, names: tuple[str, ...]) -> dict[str, Float[np.ndarray, " s"]]:
@@ -40,26 +59,32 @@ def spreads(cell: Cell, groups: Int[np.ndarray, " n"], confidence: float) -> dic
     found: dict[str, Any] = {"conformal": _conformal(cell, groups, confidence)}
     if cell.quantiles is None:
         return found
-    levels = LEVELS
-    found["own"] = {
-        f"{nominal:g}": {
-            **_figure(of_hits(distribution.covered(cell.quantiles, levels, cell.truth, nominal), groups, confidence)),
-            "width": float(distribution.sharpness(cell.quantiles, levels, nominal).mean()),
-        }
-        for nominal in distribution.CENTRAL
-    }
-    level = distribution.pit(cell.quantiles, levels, cell.truth)
-    found["crps"] = _figure(
-        of_mean(distribution.crps_quantiles(cell.quantiles, levels, cell.truth), groups, confidence)
-    )
-    found["calibration_error"] = float(distribution.calibration_error(cell.quantiles, levels, cell.truth).mean())
+    said = cell.quantiles, LEVELS, cell.truth
+    level = distribution.pit(*said)
+    found["own"] = {f"{nominal:g}": _own(*said, nominal, groups, confidence) for nominal in distribution.CENTRAL}
+    found["crps"] = figure(of_mean(distribution.crps_quantiles(*said), groups, confidence))
+    found["calibration_error"] = float(distribution.calibration_error(*said).mean())
     found["pit"] = np.histogram(level, PIT_BINS, (0, 1))[0].tolist()  # of all seeds
     found["pit_distance"] = float(np.mean([distribution.ks_uniform(one)[0] for one in level]))
     if cell.nll is not None:
-        found["nll"] = _figure(of_mean(cell.nll, groups, confidence))
+        found["nll"] = figure(of_mean(cell.nll, groups, confidence))
     if cell.tarp is not None:
-        found["tarp"] = _curve(tarp.expected_coverage(cell.tarp, np.linspace(0, 1, 21), groups, confidence))
+        found["tarp"] = _curve(tarp.expected_coverage(cell.tarp, TARP_LEVELS, groups, confidence))
     return found
+
+
+def _own(
+    quantiles: Float[np.ndarray, "s n q"],
+    levels: Float[np.ndarray, " q"],
+    truth: Float[np.ndarray, " n"],
+    nominal: float,
+    groups: Int[np.ndarray, " n"],
+    confidence: float,
+) -> dict[str, float]:
+    """How often predicted central intervals hold the truth, and how wide they are."""
+    held = distribution.covered(quantiles, levels, truth, nominal)
+    width = float(distribution.sharpness(quantiles, levels, nominal).mean())
+    return {**figure(of_hits(held, groups, confidence)), "width": width}
 
 
 def _conformal(cell: Cell, groups: Int[np.ndarray, " n"], confidence: float) -> dict[str, Any]:
@@ -69,10 +94,7 @@ def _conformal(cell: Cell, groups: Int[np.ndarray, " n"], confidence: float) -> 
         half = conformal.half_width(np.abs(cell.residuals), nominal)  # (s,)
         if np.isfinite(half).all():
             held: Bool[np.ndarray, "s n"] = np.abs(cell.errors) <= half[:, None]
-            found[f"{nominal:g}"] = {
-                **_figure(of_hits(held, groups, confidence)),
-                "width": float(2 * half.mean()),
-            }
+            found[f"{nominal:g}"] = {**figure(of_hits(held, groups, confidence)), "width": float(2 * half.mean())}
     return found
 
 
@@ -102,15 +124,5 @@ def flat(cell: Cell, groups: Int[np.ndarray, " n"], confidence: float) -> list[d
     return [vars(one) for one in found]
 
 
-def _figure(one: Interval) -> dict[str, float | None]:
-    return {"value": one.value, "low": _bound(one.low), "high": _bound(one.high)}
-
-
-def _bound(value: float) -> float | None:
-    """JSON knows no infinity."""
-    return float(value) if np.isfinite(value) else None
-
-
-def figures(found: Mapping[str, Interval]) -> dict[str, dict[str, float | None]]:
-    """As they are written."""
-    return {name: _figure(one) for name, one in found.items()}
+def figure(one: Interval) -> dict[str, float]:
+    return {"value": one.value, "low": one.low, "high": one.high}

@@ -42,12 +42,12 @@ def _power(one: Contrast, unit: str) -> str:
     return f"A difference of {one.detectable:.2g}{plain(unit)} would have been found four times in five."
 
 
-def beyond(figures: Mapping[Arm, tuple[str, Interval]]) -> list[str]:
+def beyond(figures: Mapping[Arm, Interval], shortcut: str, several_sizes: bool) -> list[str]:
     """How much of the error that the best shortcut leaves each cell takes away: what was learnt from the lens."""
     return [
-        f"{arm[0]} with {arm[1]}: of the squared error that {SHORTCUTS[name]} leaves, {one.value:.0%} is gone "
-        f"[{one.low:.0%}, {one.high:.0%}]."
-        for arm, (name, one) in figures.items()
+        f"{arm[0]} with {named(arm, several_sizes)}: of the squared error that {SHORTCUTS[shortcut]} leaves, "
+        f"{one.value:.0%} is gone [{one.low:.0%}, {one.high:.0%}]."
+        for arm, one in figures.items()
     ]
 
 

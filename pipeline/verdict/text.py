@@ -1,0 +1,102 @@
+"""The verdict as Markdown: what to beware of, then one section a target."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from pipeline.contrasts.verdict import ENOUGH_SEEDS
+from pipeline.findings import Finding
+from pipeline.verdict import measures, words
+from pipeline.verdict.cells import Cell
+from pipeline.verdict.judging import NO_INPUT, Answered, Verdict
+from pipeline.verdict.questions import CONTROL, PRIMARY
+
+
+def markdown(found: Verdict, audit: Iterable[Finding]) -> str:
+    """The verdict as it is printed."""
+    parts = [words.cautions(audit, found.said)]
+    parts += [_section(found, target) for target in dict.fromkeys(cell.target for cell in found.cells)]
+    return "\n".join(part for part in parts if part)
+
+
+def sentences(found: Verdict) -> list[str]:
+    """Of the family that was declared, a sentence a contrast; target by target."""
+    said: list[str] = []
+    for target in found.units:
+        said += _sentences(found, target)
+    return said
+
+
+def _sentences(found: Verdict, target: str) -> list[str]:
+    own = {arm: one for arm, one in found.primary.items() if arm[3] == target}
+    if not own:
+        return []
+    return words.sentences(own, found.answers[PRIMARY].family.pairs, found.units[target], found.several_sizes)
+
+
+def _section(found: Verdict, target: str) -> str:
+    own = [cell for cell in found.cells if cell.target == target]
+    lines = [f"**{target}**, {len(own[0].id)} test lenses, {_seeds(own)}", ""]
+    lines += [*words.score_table(_scores(found, own), found.units[target]), ""]
+    lines += [*(f"- {line}" for line in _beyond(found, own)), ""]
+    answered = {name: one for name, one in found.answers.items() if any(arm[3] == target for arm in one.family.pairs)}
+    for name, one in answered.items():
+        lines += [*_contrasts(found, one, target, title=name != PRIMARY), ""]
+        if name == PRIMARY:
+            lines += [*(f"- {line}" for line in [*_sentences(found, target), *_interactions(found, target)]), ""]
+    if not answered:
+        lines += [f"Nothing to compare: that takes {CONTROL} and another input.", ""]
+    elif any(contrast.seeds < ENOUGH_SEEDS for one in answered.values() for contrast in one.rmse.values()):
+        lines += [words.FEW, ""]
+    return "\n".join(lines)
+
+
+def _seeds(own: Sequence[Cell]) -> str:
+    counts = sorted({len(cell.seeds) for cell in own})
+    if counts == [1]:
+        return "1 seed"
+    return f"{' to '.join(map(str, counts[:: len(counts) - 1 or 1]))} seeds (mean ± standard deviation over seeds)"
+
+
+def _scores(found: Verdict, own: Sequence[Cell]) -> list[tuple[str, str, Mapping[str, Any]]]:
+    """Input, predictor and metrics of every line of the table: no network, networks, ensembles."""
+    lines: list[tuple[str, str, Mapping[str, Any]]] = []
+    for name, by_model in found.plain.items():
+        for model, by_target in by_model.items():
+            predictor = words.SHORTCUTS[model] if name == NO_INPUT else f"{model} on vectors"
+            lines.append((name, predictor, by_target[own[0].target]))
+    most = max(len(cell.seeds) for cell in own)
+    for cell in own:
+        fewer = f" ({len(cell.seeds)} of {most} seeds)" if len(cell.seeds) < most else ""
+        predictor = f"{words.named(cell.key, found.several_sizes)}{fewer}"
+        lines.append((cell.input, predictor, measures.summary(cell, found.measured[cell.key])))
+    return lines + [
+        (
+            cell.input,
+            f"{words.named(cell.key, found.several_sizes)}: the {len(cell.seeds)} seeds' mean",
+            measures.ensemble(cell),
+        )
+        for cell in own
+        if len(cell.seeds) > 1
+    ]
+
+
+def _beyond(found: Verdict, own: Sequence[Cell]) -> list[str]:
+    """What the cells know beyond the best shortcut."""
+    known = found.plain[NO_INPUT]
+    best = max(known, key=lambda model: known[model][own[0].target]["r2"])
+    skill = {cell.key: found.measured[cell.key][f"skill_{best}"] for cell in own}
+    return words.beyond(skill, best, found.several_sizes)
+
+
+def _contrasts(found: Verdict, one: Answered, target: str, title: bool) -> list[str]:
+    """The table of a family's contrasts for one target."""
+    rmse, mae = ({arm: each for arm, each in by.items() if arm[3] == target} for by in (one.rmse, one.mae))
+    table = words.contrast_table(
+        rmse, mae, one.family.pairs, found.units[target], found.confidence, found.several_sizes
+    )
+    return [f"{one.family.title[0].upper()}{one.family.title[1:]}:", "", *table] if title else table
+
+
+def _interactions(found: Verdict, target: str) -> list[str]:
+    own = {arms: one for arms, one in found.interactions.items() if arms[0][3] == target}
+    return words.interaction_lines(own, found.units[target])
