@@ -29,8 +29,8 @@ def draw_scatter(table: pd.DataFrame, name: str) -> Figure:
         axis.plot([low, high], [low, high], color="0.6", lw=1, zorder=0)
         axis.scatter(points["truth"], points["prediction"], s=6, alpha=0.6, lw=0)
         axis.set(title=label(run), aspect="equal")
-    figure.supxlabel(f"true {name}")
-    figure.supylabel(f"predicted {name}")
+    figure.supxlabel(f"true {name}", fontsize="medium")
+    figure.supylabel(f"predicted {name}", fontsize="medium")
     return figure
 
 
@@ -72,8 +72,8 @@ def draw_learning(table: pd.DataFrame) -> Figure:
         axis.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
         axis.yaxis.set_major_formatter("{x:g}")
         axis.yaxis.set_minor_locator(NullLocator())
-    figure.supxlabel("epoch")
-    figure.supylabel("loss, normalised target")
+    figure.supxlabel("epoch", fontsize="medium")
+    figure.supylabel("loss, normalised target", fontsize="medium")
     axes[-1].legend(axes[-1].lines[:2], ["training", "validation"], fontsize=8, **BESIDE)
     return figure
 

@@ -3,9 +3,9 @@
     python -m pipeline.report data/images.zarr data/lenses.parquet data/split.json data/audit.json data/engineered \
         data/runs data/clock data/predictions data/by_bin.csv data/verdict.json data/report
 
-Writes `index.html`, which needs nothing but itself (`pipeline/page`), figures as PNG and PDF (predicted against true,
-error by bin, learning curves, a gallery of test lenses with every channel), and the numbers behind the first three as
-CSV.
+Writes `index.html`, which needs nothing but itself (`pipeline/page`), `figures/*.png` and `pdf/*.pdf` (predicted
+against true, error by bin, learning curves, a gallery of test lenses with every channel), and the numbers behind the
+first three as CSV.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -64,10 +64,10 @@ def report(
     folder, plotted = place(target), tables(sources)
     for name, table in plotted.items():
         atomic.write(folder / f"{name}.csv", table.to_csv(index=False, float_format="%.6g"))
-    _write_figures(folder / "figures", sources, plotted, chosen.lenses)
+    _write_figures(folder, sources, plotted, chosen.lenses)
     told = content(sources, accepted, place("params.yaml").read_text(), chosen.shown)
     atomic.write(folder / "index.html", page(told))
-    print(f"report: {folder / 'index.html'}, and figures in {folder / 'figures'}")
+    print(f"report: {folder / 'index.html'}, and figures in {folder / 'figures'} and {folder / 'pdf'}")
 
 
 def tables(sources: Sources) -> dict[str, pd.DataFrame]:
@@ -89,8 +89,8 @@ def _scatter(cells: Sequence[Cell], units: Mapping[str, str]) -> pd.DataFrame:
 def _write_figures(folder: Place, sources: Sources, plotted: Mapping[str, pd.DataFrame], count: int) -> None:
     with plt.rc_context(STYLE):  # its resolution and margins count when a figure is saved
         for name, figure in _figures(sources, plotted, count).items():
-            atomic.write(folder / f"{name}.pdf", pdf(figure))
-            atomic.write(folder / f"{name}.png", png(figure))
+            atomic.write(folder / "pdf" / f"{name}.pdf", pdf(figure))  # apart: `dvc plots` shows a folder, but no PDF
+            atomic.write(folder / "figures" / f"{name}.png", png(figure))
 
 
 def _figures(sources: Sources, plotted: Mapping[str, pd.DataFrame], count: int) -> dict[str, Figure]:
