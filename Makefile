@@ -21,7 +21,7 @@ proof: test
 	pytest -m proof -n 2 --dist=load
 
 bench: .venv/.ok
-	for name in store engine memory audit simulator deeplense presets recipe backbones loading loop contrasts verdict; do python -m benchmarks.$$name || exit 1; done
+	for name in store engine memory audit simulator deeplense presets recipe backbones loading loop contrasts verdict report; do python -m benchmarks.$$name || exit 1; done
 	for name in radial stretch light ridge einstein fourier polar; do OMP_NUM_THREADS=1 python -m benchmarks.features.$$name || exit 1; done
 
 # The stamp is written last: an interrupted set-up is begun anew. Where the Python at hand already drives a GPU with its

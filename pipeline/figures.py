@@ -1,70 +1,98 @@
 """The figures of the report, for papers and talks: data in, a matplotlib figure out."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
 from jaxtyping import Int
 from matplotlib import pyplot as plt
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import LogLocator, NullLocator
+from matplotlib.ticker import LogLocator, MaxNLocator, NullLocator
 
 from pipeline.chapters.lenses import seen
 from pipeline.store import Store
 
+ACROSS = 4  # panels in a row
+MARKS = "os^Dv"  # and colours of another number: no two of 30 runs look alike
+BESIDE: Any = {"loc": "upper left", "bbox_to_anchor": (1.0, 1.0)}  # a legend that hides nothing
 
-def draw_scatter(table: pd.DataFrame, target: str) -> Figure:
-    """Predicted against true, one panel a run; what lies on the diagonal is right."""
-    names = list(table["run"].unique())
-    figure, axes = plt.subplots(1, len(names), figsize=(2.7 * len(names), 2.9), sharex=True, sharey=True, squeeze=False)
+
+def draw_scatter(table: pd.DataFrame, name: str) -> Figure:
+    """Predicted against true, one panel a run; what lies on the diagonal is right. `name` has the unit."""
+    runs = list(table["run"].unique())
+    figure, axes = _panels(runs, 2.9)
     low, high = table["truth"].min(), table["truth"].max()
-    for axis, name in zip(axes.flat, names, strict=True):
-        points = table[table["run"] == name]
+    for axis, run in zip(axes, runs, strict=True):
+        points = table[table["run"] == run]
         axis.plot([low, high], [low, high], color="0.6", lw=1, zorder=0)
         axis.scatter(points["truth"], points["prediction"], s=6, alpha=0.6, lw=0)
-        axis.set(title=label(name), xlabel=f"true {target}", aspect="equal")
-    axes[0, 0].set_ylabel(f"predicted {target}")
+        axis.set(title=label(run), aspect="equal")
+    figure.supxlabel(f"true {name}", fontsize="medium")
+    figure.supylabel(f"predicted {name}", fontsize="medium")
     return figure
 
 
-def draw_bins(table: pd.DataFrame, target: str, unit: str) -> Figure:
-    """Mean absolute error by bin of the truth; the bars are standard deviations over seeds."""
+def draw_bins(table: pd.DataFrame, name: str, unit: str, confidence: float) -> Figure:
+    """Mean absolute error by bin of the truth, with intervals; a bound that is not known is not drawn."""
     figure, axis = plt.subplots(figsize=(6, 3.6))
     runs = table["run"].unique()
-    step = 0.006 * np.ptp(table["truth"])
-    for i, name in enumerate(runs):
-        line = table[table["run"] == name]
+    step = 0.012 * np.ptp(table["truth"])
+    for i, run in enumerate(runs):
+        line = table[table["run"] == run]
+        bounds = np.stack([line["mae"] - line["mae_low"], line["mae_high"] - line["mae"]])
         shift = step * (i - (len(runs) - 1) / 2)  # so that the bars of different runs stand side by side
         axis.errorbar(
             line["truth"] + shift,
             line["mae"],
-            line["mae_std"].fillna(0),
-            marker="o",
+            np.where(np.isfinite(bounds), bounds, np.nan),
+            marker=MARKS[i % len(MARKS)],
             ms=4,
+            lw=1,
             capsize=2,
-            label=label(name),
+            label=label(run),
         )
-    axis.set(xlabel=f"true {target}", ylabel=f"mean absolute error{unit}")
+    axis.set(xlabel=f"true {name}", ylabel=f"mean absolute error{unit}")
     axis.set_ylim(bottom=0)
-    axis.legend(fontsize=8)
+    axis.legend(fontsize=8, title=f"bars: {confidence:.0%} intervals", title_fontsize=8, **BESIDE)
     return figure
 
 
 def draw_learning(table: pd.DataFrame) -> Figure:
     """Training and validation loss by epoch, one panel a run, one line a seed."""
-    names = list(table["run"].unique())
-    figure, axes = plt.subplots(1, len(names), figsize=(2.7 * len(names), 2.6), sharex=True, sharey=True, squeeze=False)
-    for axis, name in zip(axes.flat, names, strict=True):
-        for _, line in table[table["run"] == name].groupby("seed"):
-            axis.semilogy(line["epoch"] + 1, line["train_loss"], color="C0", lw=1)
+    runs = list(table["run"].unique())
+    figure, axes = _panels(runs, 2.6)
+    for axis, run in zip(axes, runs, strict=True):
+        for _, line in table[table["run"] == run].groupby("seed"):
+            axis.semilogy(line["epoch"] + 1, line["train_loss"], color="C0", lw=1, ls="--")
             axis.semilogy(line["epoch"] + 1, line["validation_loss"], color="C1", lw=1)
-        axis.set(title=label(name), xlabel="epoch")
+        axis.set(title=label(run))
+        axis.xaxis.set_major_locator(MaxNLocator(5, integer=True))
         axis.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
         axis.yaxis.set_major_formatter("{x:g}")
         axis.yaxis.set_minor_locator(NullLocator())
-    axes[0, 0].set_ylabel("Huber loss, normalised target")
-    axes[0, -1].legend(axes[0, -1].lines[:2], ["train", "validation"], fontsize=8)
+    figure.supxlabel("epoch", fontsize="medium")
+    figure.supylabel("loss, normalised target", fontsize="medium")
+    axes[-1].legend(axes[-1].lines[:2], ["training", "validation"], fontsize=8, **BESIDE)
     return figure
+
+
+def _panels(runs: Sequence[str], tall: float) -> tuple[Figure, list[Axes]]:
+    """A panel for each run, so many in a row that a slide holds them."""
+    across = min(len(runs), ACROSS)
+    down = -(-len(runs) // across)
+    figure, axes = plt.subplots(
+        *(down, across),
+        figsize=(2.7 * across, tall * down),
+        sharex=True,
+        sharey=True,
+        squeeze=False,
+        layout="constrained",
+    )
+    for axis in axes.flat[len(runs) :]:
+        axis.remove()
+    return figure, list(axes.flat[: len(runs)])
 
 
 def label(run: str) -> str:

@@ -3,35 +3,29 @@
     python -m pipeline.report data/images.zarr data/lenses.parquet data/split.json data/audit.json data/engineered \
         data/runs data/clock data/predictions data/by_bin.csv data/verdict.json data/report
 
-Writes `index.html`, which needs nothing but itself (`pipeline/page`), figures as PNG and PDF (predicted against true,
-error by bin, learning curves, a gallery of test lenses with every channel), and the numbers behind the first three as
-CSV.
+Writes `index.html`, which needs nothing but itself (`pipeline/page`), `figures/*.png` and `pdf/*.pdf` (predicted
+against true, error by bin, learning curves, a gallery of test lenses with every channel), and the numbers behind the
+first three as CSV.
 """
 
-import io
-import json
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import product
 from typing import Any
 
-import numpy as np
 import pandas as pd
-from jaxtyping import Int
 from matplotlib import pyplot as plt
 from matplotlib.figure import Figure
 
-from pipeline import atomic, figures, findings, params
+from pipeline import atomic, figures, params
 from pipeline.chapters import cost, errors, lenses, making, verdict
+from pipeline.chapters.sources import Sources, read
 from pipeline.command import run
 from pipeline.drawing import STYLE, pdf, png
 from pipeline.page import page
 from pipeline.places import Place, place
-from pipeline.store import Store
-from pipeline.verdict import cells as reading
-from pipeline.verdict.answers import answered
 from pipeline.verdict.cells import Cell
 
-SHOWN = 2000  # points of a scatter plot that an eye can tell apart
+PLOTTED = 2000  # points of a scatter plot that an eye can tell apart
 
 
 def report(
@@ -52,83 +46,34 @@ def report(
     inputs, backbones, sizes, seeds, accepted, chosen = params.read(
         overrides, "train.inputs", "train.backbones", "train.sizes", "train.seeds", "audit.accept", "report"
     )
-    folder, names = place(target), list(product(inputs, backbones, map(str, sizes)))
-    cells, _ = answered(reading.read(place(predictions), names, seeds)[0])
-    found = json.loads(place(details).read_text())
-    decided, store = json.loads(place(split).read_text()), Store(images)
-    stores = {name: Store(place(engineered) / f"{name}.zarr") for name in inputs}
-    learning, bins = _learning(place(runs), cells), pd.read_csv(by_bin)
-    truths = bins[bins["covariate"] == "truth"].rename(columns={"centre": "truth"})
-    scatter = _scatter(cells, found["units"])
-    for name, table in {"scatter": scatter, "learning": learning, "by_truth": truths}.items():
+    sources = read(
+        list(product(inputs, backbones, map(str, sizes))),
+        seeds,
+        inputs,
+        images=images,
+        lenses=known,
+        split=split,
+        audit=audit,
+        engineered=engineered,
+        runs=runs,
+        clock=clock,
+        predictions=predictions,
+        by_bin=by_bin,
+        details=details,
+    )
+    folder, plotted = place(target), tables(sources)
+    for name, table in plotted.items():
         atomic.write(folder / f"{name}.csv", table.to_csv(index=False, float_format="%.6g"))
-    with plt.rc_context(STYLE):
-        drawn = {"gallery": figures.draw_gallery(store, stores, spread_out(store, decided, chosen.lenses))}
-        drawn |= _figures(scatter, learning, truths, found["units"])
-    for name, figure in drawn.items():
-        atomic.write(folder / "figures" / f"{name}.pdf", pdf(figure))
-        atomic.write(folder / "figures" / f"{name}.png", png(figure))
-    content = {
-        "title": "Which input reads dark matter best",
-        "subtitle": f"{len(cells[0].id)} test lenses; {', '.join(found['units'])}",
-        "verdict": verdict.verdict(found, [one.summary for one in findings.read(audit) if one.severity != "note"]),
-        **_lenses(cells, found, pd.read_parquet(known), store, stores, decided, chosen),
-        "bins": errors.bins(bins, found),
-        "curves": errors.curves(learning),
-        "calibration": errors.calibration(found),
-        "ablation": verdict.ablation(found),
-        "efficiency": verdict.efficiency(found, decided["counts"]["train"]),
-        "robustness": verdict.robustness(found),
-        "cost": cost.cost(found, place(runs), place(clock), store.shape("images")[2:]),
-        "audit": making.audit(findings.read(audit), accepted),
-        "card": making.card(store.attributes, decided),
-        "making": making.making(
-            place("params.yaml").read_text(),
-            place(runs) / f"{cells[0].name}-{cells[0].seeds[0]}" / "fingerprint.json",
-            decided,
-            store.attributes,
-            found["manifest"],
-        ),
-    }
-    atomic.write(folder / "index.html", page({name: part for name, part in content.items() if part}))
-    print(f"report: {folder / 'index.html'}, and {len(drawn)} figures in {folder / 'figures'}")
+    _write_figures(folder, sources, plotted, chosen.lenses)
+    told = content(sources, accepted, place("params.yaml").read_text(), chosen.shown)
+    atomic.write(folder / "index.html", page(told))
+    print(f"report: {folder / 'index.html'}, and figures in {folder / 'figures'} and {folder / 'pdf'}")
 
 
-def _figures(
-    scatter: pd.DataFrame, learning: pd.DataFrame, truths: pd.DataFrame, units: Mapping[str, str]
-) -> dict[str, Figure]:
-    drawn = {"learning": figures.draw_learning(learning)}
-    for name in scatter["target"].unique():
-        drawn[f"scatter_{name}"] = figures.draw_scatter(scatter[scatter["target"] == name], name)
-        drawn[f"error_by_bin_{name}"] = figures.draw_bins(truths[truths["target"] == name], name, units[name])
-    return drawn
-
-
-def _lenses(
-    cells: Sequence[Cell],
-    found: Mapping[str, Any],
-    known: pd.DataFrame,
-    store: Store,
-    stores: Mapping[str, Store],
-    decided: Mapping[str, Any],
-    chosen: params.Report,
-) -> dict[str, Any]:
-    """The chapters of single lenses: those shown are chosen by the errors of the first cell."""
-    own = reading.columns(known, cells[0].id)
-    shown = lenses.chosen(cells[0], chosen.shown, decided["scheme"]["seed"])
-    return {
-        "scatter": lenses.scatter(cells, found["units"], own),
-        "lenses": lenses.pictures(store, stores, own["row"].to_numpy(), shown)
-        | {"note": f"Chosen by the error of {cells[0].name}, but for the random draw, which alone is a fair sample."},
-    }
-
-
-def spread_out(images: Store, decided: dict, count: int) -> Int[np.ndarray, " m"]:
-    """Test rows evenly spaced in the first target."""
-    test = np.array(decided["roles"]["test"])
-    column = images.attributes["target_names"].index(decided["targets"][0])
-    order = test[np.argsort(images.read("targets")[test, column], kind="stable")]
-    return order[np.linspace(0, len(order) - 1, min(count, len(order))).astype(int)]
+def tables(sources: Sources) -> dict[str, pd.DataFrame]:
+    """What `dvc plots` and the figures draw, by the name of its CSV."""
+    truths = sources.bins[sources.bins["covariate"] == "truth"].rename(columns={"centre": "truth"})
+    return {"scatter": _scatter(sources.cells, sources.units), "learning": sources.learning, "by_truth": truths}
 
 
 def _scatter(cells: Sequence[Cell], units: Mapping[str, str]) -> pd.DataFrame:
@@ -136,24 +81,53 @@ def _scatter(cells: Sequence[Cell], units: Mapping[str, str]) -> pd.DataFrame:
     parts = []
     for cell in cells:
         mean = pd.DataFrame({"id": cell.id, "truth": cell.truth, "prediction": cell.prediction.mean(axis=0)})
-        thinned = mean.iloc[:: 1 + len(mean) // SHOWN]
+        thinned = mean.iloc[:: -(-len(mean) // PLOTTED)]
         parts.append(thinned.assign(run=cell.name, target=cell.target, unit=units[cell.target].strip(" []")))
     return pd.concat(parts, ignore_index=True)[["run", "target", "unit", "id", "truth", "prediction"]]
 
 
-def _learning(folder: Place, cells: Sequence[Cell]) -> pd.DataFrame:
-    """The history of every run; once, however many targets it has."""
-    runs = {cell.name: cell.seeds for cell in cells}
-    return pd.concat(
-        [
-            pd.read_csv(io.BytesIO((folder / f"{name}-{seed}" / "history.csv").read_bytes())).assign(
-                run=name, seed=seed
-            )
-            for name, seeds in runs.items()
-            for seed in seeds
-        ],
-        ignore_index=True,
-    )
+def _write_figures(folder: Place, sources: Sources, plotted: Mapping[str, pd.DataFrame], count: int) -> None:
+    with plt.rc_context(STYLE):  # its resolution and margins count when a figure is saved
+        for name, figure in _figures(sources, plotted, count).items():
+            atomic.write(folder / "pdf" / f"{name}.pdf", pdf(figure))  # apart: `dvc plots` shows a folder, but no PDF
+            atomic.write(folder / "figures" / f"{name}.png", png(figure))
+
+
+def _figures(sources: Sources, plotted: Mapping[str, pd.DataFrame], count: int) -> dict[str, Figure]:
+    drawn = {
+        "gallery": figures.draw_gallery(sources.images, sources.inputs, sources.spread_out(count)),
+        "learning": figures.draw_learning(plotted["learning"]),
+    }
+    for name, label in sources.labels.items():
+        scatter, truths = (plotted[key][plotted[key]["target"] == name] for key in ("scatter", "by_truth"))
+        drawn[f"scatter_{name}"] = figures.draw_scatter(scatter, label)
+        drawn[f"error_by_bin_{name}"] = figures.draw_bins(
+            truths, label, sources.units[name], sources.details["confidence"]
+        )
+    return drawn
+
+
+def content(sources: Sources, accepted: Sequence[str], written: str, shown: int) -> dict[str, Any]:
+    """What the page is told, without the chapters that have nothing to say; `written` is params.yaml as it stands."""
+    details, first = sources.details, sources.cells[0]
+    chapters = {
+        "verdict": verdict.verdict(details, [one.summary for one in sources.found if one.severity != "note"]),
+        "scatter": lenses.scatter(sources.cells, sources.units, sources.lenses),
+        "lenses": lenses.lenses(sources, lenses.chosen(first, shown, sources.split["scheme"]["seed"])),
+        "bins": errors.bins(sources.bins, details),
+        "curves": errors.curves(sources.learning),
+        "calibration": errors.calibration(details),
+        "ablation": verdict.ablation(details),
+        "efficiency": verdict.efficiency(details, sources.split["counts"]["train"]),
+        "robustness": verdict.robustness(details),
+        "cost": cost.cost(details, sources.runs, sources.clock, sources.images.shape("images")[2:]),
+        "audit": making.audit(sources.found, accepted),
+        "card": making.card(sources.images.attributes, sources.split),
+        "making": making.making(written, sources),
+    }
+    title = {"title": "Which input reads dark matter best"}
+    subtitle = {"subtitle": f"{len(first.id)} test lenses; {', '.join(sources.units)}"}
+    return title | subtitle | {name: chapter for name, chapter in chapters.items() if chapter}
 
 
 if __name__ == "__main__":

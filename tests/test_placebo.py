@@ -13,10 +13,10 @@ from pipeline import params, placebo, store
 from pipeline.audit import audit
 from pipeline.engineer import engineer
 from pipeline.errors import InputError
+from pipeline.figures import draw_gallery
 from pipeline.fitting import Task
 from pipeline.ingest import ingest
 from pipeline.normalise import normalise
-from pipeline.report import draw_gallery
 from pipeline.split import split
 from pipeline.store import Array, Store, arrays
 from tests.conftest import TINY

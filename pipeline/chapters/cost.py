@@ -10,7 +10,7 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 import models
-from pipeline.chapters.verdict import Details, unit
+from pipeline.chapters.verdict import Details, common_unit
 from pipeline.places import Place
 
 
@@ -35,7 +35,7 @@ def cost(details: Details, runs: Place, clock: Place, frame: Sequence[int]) -> d
     note = (
         "Seconds of one training: the median over seeds, on the machine that trained. Compare them within one report."
     )
-    return {"unit": unit(details, details["cells"][0]["arm"][3]), "rows": rows, "note": note}
+    return {"unit": common_unit(details), "rows": rows, "note": note}
 
 
 @torch.no_grad()

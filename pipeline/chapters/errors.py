@@ -8,7 +8,7 @@ import pandas as pd
 
 from pipeline.chapters.verdict import Details, unit
 
-LABELS = {"truth": "true value", "signal_to_noise": "signal-to-noise", "ring_over_psf": "ring radius / PSF FWHM"}
+LABELS = {"signal_to_noise": "signal-to-noise", "ring_over_psf": "ring radius / PSF FWHM"}
 TABS = {"truth": "truth", "signal_to_noise": "signal-to-noise", "ring_over_psf": "ring / PSF"}
 
 
@@ -27,7 +27,7 @@ def bins(table: pd.DataFrame, details: Details) -> dict[str, Any]:
             {
                 "tab": TABS[covariate],
                 "target": target,
-                "x": f"{LABELS[covariate]} {target}" if covariate == "truth" else LABELS[covariate],
+                "x": LABELS.get(covariate, f"true {target}"),
                 "y": f"RMSE [{unit(details, target)}]",
                 "runs": {run: _binned(own) for run, own in lines.groupby("run", sort=False)},
                 "plateaus": flat.get(target, []) if covariate == "truth" else [],

@@ -7,12 +7,13 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Float, Int
 
+from pipeline.chapters.sources import Sources
+from pipeline.chapters.verdict import CENTRAL
 from pipeline.scores import conformal
 from pipeline.store import Store
 from pipeline.verdict.cells import Cell
 from pipeline.verdict.measures import LEVELS
 
-CENTRAL = 0.68
 FACTS = {"S/N": "signal_to_noise", "ring / PSF": "ring_over_psf"}
 SHARES = {"best": 0.2, "worst": 0.3, "outlier": 0.2, "random": 0.3}  # of the lenses that are shown
 OUTLYING = 3  # NMAD
@@ -51,11 +52,11 @@ def chosen(cell: Cell, count: int, seed: int) -> dict[int, list[str]]:
 
     What is shown is a choice by the errors, and so no sample of them: only the random draw is.
     """
-    error = np.abs(cell.prediction.mean(axis=0) - cell.truth)
-    order = np.argsort(error, kind="stable")
-    offset = cell.prediction.mean(axis=0) - cell.truth
-    limit = OUTLYING * 1.4826 * np.median(np.abs(offset - np.median(offset)))
-    outlying = order[::-1][: int((np.abs(offset - np.median(offset)) > limit).sum())]
+    error = cell.prediction.mean(axis=0) - cell.truth
+    order = np.argsort(np.abs(error), kind="stable")
+    apart = np.abs(error - np.median(error))
+    farthest = np.argsort(-apart, kind="stable")
+    outlying = farthest[apart[farthest] > OUTLYING * 1.4826 * np.median(apart)]
     among = {
         "best": order,
         "worst": order[::-1],
@@ -69,18 +70,18 @@ def chosen(cell: Cell, count: int, seed: int) -> dict[int, list[str]]:
     return shown
 
 
-def pictures(
-    images: Store, inputs: Mapping[str, Store], rows: Int[np.ndarray, " n"], shown: Mapping[int, list[str]]
-) -> dict[str, Any]:
-    """The lenses that are shown with what networks see of them; `rows` are the cells' lenses in the image store."""
+def lenses(sources: Sources, shown: Mapping[int, list[str]]) -> dict[str, Any]:
+    """The lenses that are shown, with their image and what every network sees of them."""
+    rows = sources.lenses["row"].to_numpy()
     places = np.array(sorted(shown, key=lambda at: rows[at]), dtype=int)  # a store is read forwards
-    channels, maps = seen(inputs, rows[places])
-    joined = np.concatenate([images.take("images", rows[places])[:, :1], maps], axis=1)
+    channels, maps = seen(sources.inputs, rows[places])
+    joined = np.concatenate([sources.images.take("images", rows[places])[:, :1], maps], axis=1)
     return {
         "channels": ["image", *channels],
         "shown": [
             {"row": at, "tags": shown[at], "image": image} for at, image in zip(places.tolist(), joined, strict=True)
         ],
+        "note": f"Chosen by the error of {sources.cells[0].name}, but for the random draw: only that is a fair sample.",
     }
 
 

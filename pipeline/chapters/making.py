@@ -4,10 +4,18 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from pipeline.chapters.sources import Sources
 from pipeline.findings import Finding
-from pipeline.places import Place
 
 COMMAND = "dvc repro"
+STATED = {
+    "pixel_scale": "pixel scale [arcsec]",
+    "psf_fwhm": "PSF FWHM [arcsec]",
+    "units": "units",
+    "identities": "identities",
+    "quarantined": "quarantined",
+    "target_units": "targets",
+}
 
 
 def audit(found: Sequence[Finding], accepted: Sequence[str]) -> dict[str, Any]:
@@ -21,10 +29,10 @@ def audit(found: Sequence[Finding], accepted: Sequence[str]) -> dict[str, Any]:
 
 def card(attributes: Mapping[str, Any], split: Mapping[str, Any]) -> dict[str, Any]:
     """What the images are and how they were parted."""
-    given = ("pixel_scale", "psf_fwhm", "units", "identities", "quarantined", "target_units")
+    stated = {words: attributes[key] for key, words in STATED.items()}
     return {
         "entries": {
-            "images": {key: attributes[key] for key in given} | {"rows": split["rows"], "left out": split["left_out"]},
+            "images": stated | {"rows": split["rows"], "left out": split["left_out"]},
             "source": _said(attributes["provenance"]),
             "split": {"scheme": split["scheme"], "rows": split["counts"], "groups": split["groups"]},
         }
@@ -38,16 +46,17 @@ def _said(value: Any) -> Any:
     return {key: kept for key, each in value.items() if (kept := _said(each)) not in (None, "", {}, [])}
 
 
-def making(params: str, fingerprint: Place, split: Mapping[str, Any], images: Mapping[str, Any], manifest: Any) -> Any:
-    """`fingerprint` is that of a run; `images` are the attributes of their store."""
-    made = json.loads(fingerprint.read_text())
-    shards = {name: shard["sha256"][:16] for name, shard in images["shards"].items() if name.startswith("images")}
+def making(written: str, sources: Sources) -> dict[str, Any]:
+    """`written` is params.yaml as it stands; versions are those that the first run was trained with."""
+    first, shards = sources.cells[0], sources.images.attributes["shards"]
+    made = json.loads((sources.runs / f"{first.name}-{first.seeds[0]}" / "fingerprint.json").read_text())
+    pixels = {name: shard["sha256"][:16] for name, shard in shards.items() if name.startswith("images")}
     return {
         "command": COMMAND,
-        "params": params,
+        "params": written,
         "versions": {name: str(version) for name, version in made["versions"].items()},
-        "hashes": {"test ids": split["test_ids_sha256"][:16], **shards},
-        "fairness": [_fair(arm) for arm in manifest],
+        "hashes": {"test ids": sources.split["test_ids_sha256"][:16], **pixels},
+        "fairness": [_fair(arm) for arm in sources.details["manifest"]],
     }
 
 

@@ -7,6 +7,7 @@ from pipeline.verdict.questions import PRIMARY
 from pipeline.verdict.words import SHORTCUTS
 
 Details = Mapping[str, Any]  # of `compare`: data/verdict.json
+CENTRAL = 0.68  # of the intervals that are shown
 
 
 def verdict(details: Details, cautions: list[str]) -> dict[str, Any]:
@@ -84,6 +85,12 @@ def unit(details: Details, target: str) -> str:
     return str(details["units"][target]).strip(" []")
 
 
+def common_unit(details: Details) -> str:
+    """What a figure over all targets is in."""
+    units = {unit(details, target) for target in details["units"]}
+    return units.pop() if len(units) == 1 else "each target's own unit"
+
+
 def shortcut(details: Details, target: str) -> str:
     """The shortcut baseline that is hardest to beat."""
     known = details["plain"]["none"]
@@ -116,7 +123,7 @@ def efficiency(details: Details, images: int) -> dict[str, Any]:
         number = images if size == "all" else int(size)
         arms.setdefault(f"{name}-{backbone}, {target}", []).append((number, cell["metrics"]["rmse"]))
     return {
-        "unit": unit(details, details["cells"][0]["arm"][3]),
+        "unit": common_unit(details),
         "arms": [
             {"run": run, "sizes": [size for size, _ in sorted(points, key=_first)], "errors": _errors(points)}
             for run, points in arms.items()
@@ -142,15 +149,6 @@ def _ratio(saved: Mapping[str, Any]) -> dict[str, Any]:
 
 def robustness(details: Details) -> dict[str, Any]:
     """What every shift adds to the RMSE; nothing where none was asked for."""
-    rows = [
-        {
-            "run": one["run"],
-            "target": one["target"],
-            "shift": one["shift"],
-            "change": one["change"],
-            "coverage": one["coverage"],
-        }
-        for one in details["robustness"]
-    ]
-    first = details["cells"][0]["arm"][3]
-    return {"unit": unit(details, first), "nominal": 0.68, "rows": rows} if rows else {}
+    told = ("run", "target", "shift", "change", "coverage")
+    rows = [{name: one[name] for name in told} for one in details.get("robustness", ())]
+    return {"unit": common_unit(details), "nominal": CENTRAL, "rows": rows} if rows else {}

@@ -2,13 +2,13 @@
 
 const STEPS = [1, 2, 2.5, 5, 10];
 
-function linear([low, high], [from, to]) {
+function linear([low, high], [from, to], whole = false) {
   const span = high - low || 1;
   const scale = (value) => from + ((value - low) / span) * (to - from);
   scale.ticks = (count) => {
     const rough = span / Math.max(1, count);
-    const power = 10 ** Math.floor(Math.log10(rough));
-    const step = STEPS.find((each) => each * power >= rough) * power;
+    const power = Math.max(10 ** Math.floor(Math.log10(rough)), whole ? 1 : 0);
+    const step = STEPS.find((each) => each * power >= rough && !(whole && each * power % 1)) * power;
     const first = Math.ceil(low / step - 1e-9);
     const places = Math.max(0, -Math.floor(Math.log10(step) + 1e-9) + (/2\.5|25$/.test(String(Number((step / power).toPrecision(3)))) ? 1 : 0));
     const found = [];

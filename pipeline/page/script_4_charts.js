@@ -2,7 +2,7 @@
 
 const MARGIN = { left: 58, right: 16, top: 30, bottom: 26 };
 
-// spec: label, x and y {label, log, domain}, series [{name, points [{x, y, low, high, said}], line, marks, dashed, faint}],
+// spec: label, x and y {label, log, domain}, x {whole: ticks at whole numbers only}, series [{name, points [{x, y, low, high, said}], line, marks, dashed, faint}],
 // bands [{x0, x1 | y0, y1, label}], rules [{x | y | diagonal, label}], bars [{x0, x1, y, said}], height, widest (pixels), still (no legend)
 function chart(spec) {
   const hidden = new Set();
@@ -13,7 +13,7 @@ function chart(spec) {
 
   function draw(width, height) {
     const [right, bottom] = [width - MARGIN.right, height - MARGIN.bottom];
-    const x = (spec.x.log ? logarithmic : linear)(xs, [MARGIN.left, right]);
+    const x = (spec.x.log ? logarithmic : linear)(xs, [MARGIN.left, right], spec.x.whole);
     const y = (spec.y.log ? logarithmic : linear)(ys, [bottom, MARGIN.top]);
     const shown = spec.series.filter((series) => !hidden.has(series.name));
     return [

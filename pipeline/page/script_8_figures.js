@@ -44,7 +44,7 @@ function curves({ runs }) {
   const show = ({ target, x, y, lines }) => {
     const kinds = distinct(lines.map((line) => line.name));
     const one = (line) => ({ name: line.name, index: kinds.indexOf(line.name), line: true, marks: false, dashed: kinds.indexOf(line.name) % 2 === 0, points: line.values.map((value, i) => ({ x: i + 1, y: value })) });
-    box.replaceChildren(chart({ label: `${target}: ${y} against ${x}`, x: { label: x }, y: { label: y, log: lines.every((line) => line.values.every((v) => !known(v) || v > 0)) }, series: lines.map(one) }));
+    box.replaceChildren(chart({ label: `${target}: ${y} against ${x}`, x: { label: x, whole: true }, y: { label: y, log: lines.every((line) => line.values.every((v) => !known(v) || v > 0)) }, series: lines.map(one) }));
   };
   show(items[0]);
   return [el("div", { class: "controls" }, choice("Run", Object.keys(runs), items[0].target, (name) => show(items.find((item) => item.target === name)))), box];

@@ -21,7 +21,8 @@ function card({ entries, images = [] }) {
 
 const pairs = (entries) => el("dl", { class: "pairs" }, Object.entries(entries).map(([key, value]) => el("div", {}, el("dt", {}, key), el("dd", {}, spelled(value)))));
 const spelled = (value) =>
-  Array.isArray(value) ? value.map(String).join(", ") || "none" : value !== null && typeof value === "object" ? pairs(value) : typeof value === "number" ? minus(String(value)) : String(value ?? "–");
+  Array.isArray(value) ? value.map((each) => (typeof each === "number" ? numeral(each) : String(each))).join(", ") || "none" : value !== null && typeof value === "object" ? pairs(value) : typeof value === "number" ? numeral(value) : String(value ?? "–");
+const numeral = (value) => minus(String(Number.isInteger(value) ? value : Number(value.toPrecision(6))));
 
 function making({ command, params, versions, hashes, fairness = [] }) {
   const folded = (title, body) => (body ? el("details", {}, el("summary", {}, title), body) : null);
