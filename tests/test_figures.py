@@ -92,7 +92,7 @@ def test_panels_go_on_in_a_new_row_and_none_is_empty() -> None:
     """Five runs are four and one."""
     figure = figures.draw_scatter(scatter(), "mass")
     assert [axis.get_title() for axis in figure.axes] == [figures.label(run) for run in RUNS]
-    rows = [axis.get_subplotspec().rowspan.start for axis in figure.axes]  # type: ignore[union-attr]
+    rows = [axis.get_subplotspec().rowspan.start for axis in figure.axes]
     assert rows == [0, 0, 0, 0, 1]
     plt.close(figure)
 
@@ -102,6 +102,7 @@ def test_bars_are_the_intervals_and_an_unknown_one_is_not_drawn() -> None:
     figure = figures.draw_bins(table, "mass [dex(eV)]", " [dex]", 0.9)
     (axis,) = figure.axes
     lines, legend = axis.containers, axis.get_legend()
+    assert legend is not None
     assert len(lines) == len(RUNS)
     for run, line in zip(RUNS, lines, strict=True):
         own = table[table["run"] == run].reset_index(drop=True)
@@ -113,8 +114,8 @@ def test_bars_are_the_intervals_and_an_unknown_one_is_not_drawn() -> None:
             expected = own.loc[i, ["mae_low", "mae_high"]].tolist() if known else []
             drawn = ends[:, 1] if len(ends) and np.isfinite(ends).all() else []
             np.testing.assert_allclose(drawn, expected)
-    assert [text.get_text() for text in legend.get_texts()] == [figures.label(run) for run in RUNS]  # type: ignore[union-attr]
-    assert legend.get_title().get_text() == "bars: 90% intervals"  # type: ignore[union-attr]
+    assert [text.get_text() for text in legend.get_texts()] == [figures.label(run) for run in RUNS]
+    assert legend.get_title().get_text() == "bars: 90% intervals"
     assert (axis.get_xlabel(), axis.get_ylabel()) == ("true mass [dex(eV)]", "mean absolute error [dex]")
     assert axis.get_ylim()[0] == 0
     assert axis.get_ylim()[1] < 10  # an infinite bound stretches nothing
@@ -126,7 +127,7 @@ def test_a_run_has_one_line_a_seed_and_loss() -> None:
     figure = figures.draw_learning(table)
     for run in RUNS:
         own = table[table["run"] == run]
-        drawn = [line.get_xydata().tolist() for line in panel(figure, run).lines]  # type: ignore[union-attr]
+        drawn = [line.get_xydata().tolist() for line in panel(figure, run).lines]
         expected = [
             np.stack([own[own["seed"] == seed]["epoch"] + 1, own[own["seed"] == seed][loss]], axis=1).tolist()
             for seed in (0, 3)
@@ -134,7 +135,9 @@ def test_a_run_has_one_line_a_seed_and_loss() -> None:
         ]
         assert drawn == expected
     legend = figure.axes[-1].get_legend()
-    styles = {text.get_text(): line.get_linestyle() for text, line in zip(legend.get_texts(), legend.get_lines())}  # type: ignore[union-attr]
+    assert legend is not None
+    named = zip(legend.get_texts(), legend.get_lines(), strict=True)
+    styles = {text.get_text(): line.get_linestyle() for text, line in named}
     assert styles == {"training": "--", "validation": "-"}
     assert [line.get_linestyle() for line in figure.axes[0].lines] == ["--", "-"] * 2
     plt.close(figure)
