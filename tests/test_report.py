@@ -112,7 +112,7 @@ def test_in_a_browser_the_table_is_there_and_a_lens_opens(
 
 @in_browser
 def test_epochs_are_whole_numbers(browser: Browser, told: dict[str, Any], tmp_path: Path) -> None:
-    """Of three epochs a tick every half would be as many as there is room for."""
+    """Of two epochs there is room for a tick every fifth."""
     (tmp_path / "index.html").write_text(page(told))
     browser.open(tmp_path / "index.html", 1280)
     browser.wait(DRAWN)
