@@ -51,8 +51,8 @@ def write_images(folder: Path, lenses: int) -> None:
         write_noise(folder / "engineered" / f"{name}.zarr", "maps", lenses, len(channels), channels=channels)
 
 
-def write_noise(path: Path, array: str, lenses: int, channels: int, **said: object) -> None:
-    generator, shape = np.random.default_rng(0), (channels, SIDE, SIDE)
+def write_noise(path: Path, array: str, lenses: int, planes: int, **said: object) -> None:
+    generator, shape = np.random.default_rng(0), (planes, SIDE, SIDE)
     described = [
         Array("targets", "float64", (1,), ("t",)),
         Array(array, "float32", shape, ("b" if array == "images" else "c", "h", "w")),

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from pipeline.chapters.verdict import Details, unit
+from pipeline.chapters.verdict import Details
 
 LABELS = {"signal_to_noise": "signal-to-noise", "ring_over_psf": "ring radius / PSF FWHM"}
 TABS = {"truth": "truth", "signal_to_noise": "signal-to-noise", "ring_over_psf": "ring / PSF"}
@@ -28,7 +28,7 @@ def bins(table: pd.DataFrame, details: Details) -> dict[str, Any]:
                 "tab": TABS[covariate],
                 "target": target,
                 "x": LABELS.get(covariate, f"true {target}"),
-                "y": f"RMSE [{unit(details, target)}]",
+                "y": f"RMSE{details['units'][target]}",
                 "runs": {run: _binned(own) for run, own in lines.groupby("run", sort=False)},
                 "plateaus": flat.get(target, []) if covariate == "truth" else [],
             }

@@ -39,7 +39,7 @@ def scatter(cells: Sequence[Cell], units: Mapping[str, str], known: pd.DataFrame
 def interval(cell: Cell) -> tuple[Float[np.ndarray, " n"], Float[np.ndarray, " n"]]:
     """Of the seeds' mean: the mean of what they say, or a split-conformal one from the calibration rows."""
     if cell.quantiles is not None:
-        ends = np.searchsorted(LEVELS, [(1 - CENTRAL) / 2, (1 + CENTRAL) / 2])
+        ends = [int(np.abs(LEVELS - level).argmin()) for level in ((1 - CENTRAL) / 2, (1 + CENTRAL) / 2)]
         low, high = (cell.quantiles[..., end].mean(axis=0) for end in ends)
         return low, high
     centre = cell.prediction.mean(axis=0)
