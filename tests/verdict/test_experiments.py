@@ -23,7 +23,7 @@ from tests.verdict.fabricated import PLACES, WRITTEN, fabricate
 SEEDS = [0, 1, 2, 3, 4, 5, 6]  # of two inputs; from six no corrected p could be below .05
 WORDS = " ".join(f"data/{name}" for name in (*PLACES, *WRITTEN))
 STAGES = {"compare": {"cmd": f"python -m pipeline.compare {WORDS}"}}
-CACHED = [f"data/{name}" for name in PLACES if name not in ("runs", "audit.json")]
+CACHED = [f"data/{name}" for name in PLACES if name not in ("runs", "audit.json", "shifted")]
 VARIABLES = {f"GIT_{who}_{what}": "a@b" for who in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")}
 pytestmark = pytest.mark.filterwarnings("ignore:_NoneStep.value:DeprecationWarning")  # DVC's way with its own pygtrie
 COMMAND = (sys.executable, "-m", "pipeline.compare", "--experiments")
