@@ -55,9 +55,10 @@ def lines(role: str, prediction: np.ndarray, target: str = "mass", sigma: float 
 
 
 def run_of(errors: np.ndarray, target: str = "mass", sigma: float | None = None) -> pd.DataFrame:
-    """The table of a run that is wrong by `errors` on the test rows, and by as much on the calibration rows."""
-    prediction = truths(len(errors), target) + errors
-    return pd.concat([lines(role, prediction, target, sigma) for role in ("validation", "calibration", "test")])
+    """The table of a run that is wrong by `errors` on the test rows, as on the calibration rows, and not elsewhere."""
+    truth = truths(len(errors), target)
+    wrong = {"validation": 0.0, "calibration": 1.0, "test": 1.0}
+    return pd.concat([lines(role, truth + share * errors, target, sigma) for role, share in wrong.items()])
 
 
 def fabricate(

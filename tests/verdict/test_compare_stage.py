@@ -159,6 +159,8 @@ def test_the_verdict_has_a_line_for_every_predictor_and_every_contrast(tiny: Pat
     }
     assert [len(details[name]) for name in ("cells", "interactions", "saved", "sentences")] == [24, 2, 8, 4]
     assert list(metrics["difference"]) == ["engineered"]
+    first, shown = details["families"]["features"]["contrasts"][0], metrics["difference"]["engineered"]["cnn"]["all"]
+    assert [shown["mass"]["rmse_low"], shown["mass"]["rmse_high"]] == first["interval"] != first["corrected"]
     assert set(metrics["network"]["engineered_shuffled"]["resnet"]["100"]) == {"mass", "slope"}
 
 
