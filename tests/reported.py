@@ -117,7 +117,7 @@ def fabricate(folder: Path) -> None:
     (folder / "split.json").write_text(json.dumps(split))
     (folder / "audit.json").write_text(json.dumps({"findings": [FINDING]}))
     compare(
-        *("predictions", "baselines", "lenses.parquet", "runs", "split.json", "audit.json"),
+        *("predictions", "baselines", "lenses.parquet", "runs", "split.json", "audit.json", "shifted"),
         *("metrics.json", "verdict.md", "by_bin.csv", "verdict.json"),
     )
 
