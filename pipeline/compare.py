@@ -51,22 +51,23 @@ def compare(
         overrides, "train.inputs", "train.backbones", "train.sizes", "train.seeds", "features", "shift", "compare"
     )
     keys = list(product(inputs, backbones, map(str, sizes)))
-    cells, said = reading.read(place(predictions), keys, seeds)
+    cells, missing = reading.read(place(predictions), keys, seeds)
     known = place(baselines)
     plain = {name: tables.read(known / f"{name}.parquet", role="test") for name in [*inputs, SHORTCUTS]}
     described = pd.read_parquet(io.BytesIO(place(lenses).read_bytes()))
     images = json.loads(place(split).read_text())["counts"]["train"]
     budget = manifest(place(runs), keys, seeds)
-    said += unequal(budget)
+    missing += unequal(budget)
     asked = families(cells, features.placebos, features.ablations)
-    found = judged(cells, said, plain, described, asked, images, chosen)
+    found = judged(cells, missing, plain, described, asked, images, chosen)
     under = robustness.robustness(place(shifted), shift.kinds, found.cells, features.recipes, described, chosen)
     shown = text.markdown(found, findings.read(audit)) + robustness.markdown(under, found.units, chosen.confidence)
     atomic.write(metrics, record.written(record.metrics(found)))
     atomic.write(verdict, shown)
     atomic.write(by_bin, found.by_bin.to_csv(index=False, float_format="%.6g"))
     more = {"manifest": budget.to_dict("records"), "robustness": robustness.record(under)}
-    atomic.write(details, record.written(record.details(found) | more))
+    said = [*found.said, *under.said]
+    atomic.write(details, record.written(record.details(found) | more | {"said": said}))
     print(shown)
 
 

@@ -123,6 +123,26 @@ def test_several_units_are_not_called_one(known: Sources) -> None:
     assert verdict.common_unit({"units": {"mass": " [dex]"}}) == "dex"
 
 
+def test_parts_of_a_recipe_are_in_the_unit_of_their_own_target(known: Sources) -> None:
+    def contrast(target: str) -> dict[str, Any]:
+        pair = [[name, "cnn", "all", target] for name in ("whole_without_ridge", "whole")]
+        return {
+            "arm": pair[0],
+            "pair": pair,
+            "difference": 0.1,
+            "corrected": [0, 1],
+            "p_corrected": 0.1,
+            "word": "worse",
+        }
+
+    def of(*targets: str) -> dict[str, Any]:
+        return {"ablations": {"title": "parts", "contrasts": [contrast(target) for target in targets]}}
+
+    found = verdict.ablation({**known.details, "families": of("mass", "slope")})
+    assert found["unit"] == "each target's own unit"
+    assert [row["name"].rpartition(", ")[2] for row in found["rows"]] == ["mass", "slope"]
+
+
 def test_efficiency_is_over_sizes_in_order() -> None:
     def cell(name: str, size: str, error: float) -> dict[str, Any]:
         return {"arm": [name, "cnn", size, "m"], "metrics": {"rmse": {"value": error}}}
@@ -133,6 +153,7 @@ def test_efficiency_is_over_sizes_in_order() -> None:
     found = verdict.efficiency(details, 5000)
     assert found["arms"][0]["sizes"] == [200, 1000, 5000]
     assert [one["value"] for one in found["arms"][0]["errors"]] == [0.5, 0.3, 0.1]
+    assert found["saved"][0]["name"] == "raw-cnn, m"
     assert found["saved"][0]["ratio"] == {"value": 2.0, "low": None, "high": None}
     assert verdict.efficiency({**details, "cells": cells[:1]}, 5000) == {}
 

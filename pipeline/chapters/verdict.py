@@ -109,7 +109,7 @@ def ablation(details: Details) -> dict[str, Any]:
         }
         for one in details["families"].get("ablations", {"contrasts": []})["contrasts"]
     ]
-    return {"unit": unit(details, details["cells"][0]["arm"][3]), "rows": rows} if rows else {}
+    return {"unit": common_unit(details), "rows": rows} if rows else {}
 
 
 def efficiency(details: Details, images: int) -> dict[str, Any]:
@@ -129,7 +129,8 @@ def efficiency(details: Details, images: int) -> dict[str, Any]:
             for run, points in arms.items()
         ],
         "saved": [
-            {"name": "-".join(one["arm"][:2]), "ratio": _ratio(one), "said": one["reason"]} for one in details["saved"]
+            {"name": f"{'-'.join(one['arm'][:2])}, {one['arm'][3]}", "ratio": _ratio(one), "said": one["reason"]}
+            for one in details["saved"]
         ],
     }
 

@@ -91,7 +91,7 @@ def judged(
         cells=whole,
         units=tables.units(plain[SHORTCUTS]),
         said=[*said, *lost, *_unlike(whole, asked)],
-        plain=_plain(plain),
+        plain=_plain(plain, whole[0].id),
         measured={cell.key: measures.metrics(cell, groups, references[cell.target], at) for cell in whole},
         spreads={cell.key: measures.spreads(cell, groups, at) for cell in whole},
         plateaus={cell.key: measures.flat(cell, groups, at) for cell in whole},
@@ -183,11 +183,12 @@ def _references(shortcuts: pd.DataFrame, cells: Sequence[Cell]) -> dict[str, dic
     return found
 
 
-def _plain(plain: Mapping[str, pd.DataFrame]) -> Plain:
-    """By input and model, the headline of what is no network."""
+def _plain(plain: Mapping[str, pd.DataFrame], ids: np.ndarray) -> Plain:
+    """By input and model, the headline of what is no network, for the lenses that the networks are judged by."""
     found: dict[str, dict[str, dict[str, dict[str, float]]]] = {}
     for name in [SHORTCUTS, *(name for name in plain if name != SHORTCUTS)]:
-        for (model, target), lines in plain[name].groupby(["model", "target"], sort=False):
+        known = plain[name][plain[name]["id"].isin(ids)]
+        for (model, target), lines in known.groupby(["model", "target"], sort=False):
             if name != SHORTCUTS and model == "constant":
                 continue  # the same of every input
             truth, prediction = lines["truth"].to_numpy(), lines["prediction"].to_numpy()

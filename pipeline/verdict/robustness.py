@@ -71,7 +71,8 @@ def robustness(
         raise InputError("train.seeds: no seed is common to all that is shifted; train all on the same")
     pairs = [(shift, cell.of_seeds(seeds)) for shift in shifts for cell in asked]
     both = [*(cell for _, cell in pairs[: len(asked)]), *(read(folder, shift, cell) for shift, cell in pairs)]
-    there, said = answered(both)
+    there, lost = answered(both)
+    said = [] if all(list(cell.seeds) == seeds for cell in asked) else [_fewer(seeds)]
     before = {cell.key: cell for cell in there[: len(asked)]}
     after = {shifted.key: shifted for shifted in there[len(asked) :]}
     groups = reading.groups(lenses, there[0])
@@ -82,7 +83,11 @@ def robustness(
         Shifted(shift, before[cell.key], changes[key], coverage(after[key], groups, chosen.confidence))
         for key, (shift, cell) in zip(after, pairs, strict=True)
     ]
-    return Robustness(rows, said)
+    return Robustness(rows, [*said, *lost])
+
+
+def _fewer(seeds: Sequence[int]) -> str:
+    return f"Under other conditions: the runs do not have the same seeds; compared on {', '.join(map(str, seeds))}."
 
 
 def read(folder: Place, shift: str, cell: Cell) -> Cell:

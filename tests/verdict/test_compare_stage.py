@@ -307,6 +307,20 @@ def test_lenses_without_an_answer_are_left_out_of_every_arm(tiny: Path) -> None:
     assert metrics["network"]["raw"]["cnn"]["all"]["mass"]["mae"] == pytest.approx(expected, rel=1e-12)
 
 
+def test_what_is_no_network_is_judged_by_the_lenses_that_are_left(tiny: Path) -> None:
+    """The networks stand beside it in one table."""
+    fabricate(tiny, SIX)
+    for name in ("shortcuts", "engineered"):
+        path = tiny / "baselines" / f"{name}.parquet"
+        table = pd.read_parquet(path)
+        tables.write(table.assign(prediction=table["prediction"] + 100 * (table["id"] == "lens 5")), path)
+    lose("engineered-cnn-all-3", ["lens 5"])
+    metrics, _, _ = run(SIX)
+    plain = {name: models["mass"]["mae"] for name, models in metrics["plain"]["none"].items()}
+    assert plain == pytest.approx(SHORTCUTS)
+    assert metrics["plain"]["engineered"]["tree"]["mass"]["mae"] == pytest.approx(0.7)
+
+
 def test_a_run_without_any_answer_is_refused_by_name(tiny: Path) -> None:
     fabricate(tiny, SIX)
     change("raw-cnn-all-4", prediction=np.nan)

@@ -221,7 +221,9 @@ def test_a_lens_without_an_answer_under_a_shift_is_left_out_of_all_and_named(
 def test_cells_are_shifted_on_the_seeds_that_all_have(tmp_path: Path, generator: np.random.Generator) -> None:
     cells = [cell(generator), cell(generator, "engineered").of_seeds([2, 3, 4, 5, 6, 7])]
     write(tmp_path, "psf_wide", cells, times(2))
-    rows = asked(tmp_path, ["psf_wide"], cells).rows
+    found = asked(tmp_path, ["psf_wide"], cells)
+    assert ["compared on 2, 3, 4, 5, 6, 7." in line for line in found.said] == [True]
+    rows = found.rows
     assert [row.change.seeds for row in rows] == [6, 6]
     for row, own in zip(rows, cells, strict=True):
         six = own.of_seeds(cells[1].seeds).errors
@@ -278,3 +280,13 @@ def test_the_stage_writes_what_was_found(tiny: Path) -> None:
     longer = (tiny / "verdict.md").read_text()
     assert longer.startswith(text)
     assert longer.count("| psf_wide |") == 2
+
+
+def test_a_lens_that_is_lost_under_a_shift_is_told_to_the_report_too(tiny: Path) -> None:
+    fabricate(tiny, [0], ("raw",))
+    table = tables.read(tiny / "predictions" / "raw-cnn-all-0.parquet", role="test")
+    lost = table.assign(prediction=table["prediction"].where(table["id"] != "lens 7"), shift="psf_wide")
+    tables.write(lost, tiny / "shifted" / "psf_wide" / "raw-cnn-all-0.parquet")
+    compare(*PLACES, *WRITTEN, ["train.seeds=[0]", "train.inputs=[raw]", "shift.kinds=[psf_wide]"])
+    said = json.loads((tiny / "verdict.json").read_text())["said"]
+    assert any("`psf_wide/raw-cnn-all-0`: no finite mass for 1 of 60 test lenses (lens 7)" in line for line in said)
