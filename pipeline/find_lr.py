@@ -37,12 +37,13 @@ def _tested(backbone: str, options: dict[str, Any], fit: Fit, source: str, folde
     from models.training import range_test
     from models.training.trial import trial
     from pipeline import fitting
+    from pipeline.slot import slot
     from pipeline.store import Store
 
     task = fitting.Task(Store(source), backbone, options)
-    settings = fitting.settings_of(fit, fit.range_test.highest, None, fit.device)
     rows, model = task.rows, task.network(SEED)
-    with fitting.explained(task.store, fit):
+    with slot(fit.device) as device, fitting.explained(task.store, fit):
+        settings = fitting.settings_of(fit, fit.range_test.highest, None, device)
         step = trial(model, rows, settings, SEED, images=task.images)
         curve = range_test.range_test(step, **params.plain(fit.range_test))
         choice = range_test.choose(curve)

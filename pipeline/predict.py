@@ -9,12 +9,14 @@ from collections.abc import Iterable
 
 from pipeline import answering, params, tables
 from pipeline.command import run
+from pipeline.slot import slot
 
 
 def predict(folder: str, prepared: str, target: str, overrides: Iterable[str] = ()) -> None:
     """Predict the validation, calibration and test rows of the input `prepared` with the network of a run."""
     device, chosen = params.read(overrides, "train.fit.device", "predict")
-    table = tables.predicted(prepared, answering.of_run(folder, device, chosen.symmetric).of)
+    with slot(device) as own:
+        table = tables.predicted(prepared, answering.of_run(folder, own, chosen.symmetric).of)
     for column, lines in tables.gaps(table).items():
         print(f"predict: {folder}: {column} is not finite in {lines} of {len(table)} lines")
     tables.write(table, target)

@@ -21,6 +21,7 @@ from pipeline.command import run
 from pipeline.errors import InputError
 from pipeline.recipes import Recipe
 from pipeline.scaling import scale, scaled
+from pipeline.slot import slot
 from pipeline.store import Store
 
 
@@ -41,10 +42,11 @@ def predict_shifted(
     images, prepared = Store(shifted), Store(fit)
     if [prepared.attributes[key] for key in ("channels", "columns")] != [recipe.channels, recipe.columns]:
         raise InputError(f"{fit}: prepared by another recipe than features.recipes.{name} is now; run normalise again")
-    network = answering.of_run(folder, device, chosen.symmetric)
-    network.check(prepared)
-    calibration = network.of(prepared, *prepared.attributes["roles"]["calibration"])
-    blocks = [_said(images, recipe, prepared, network, *block) for block in images.blocks()]
+    with slot(device) as own:
+        network = answering.of_run(folder, own, chosen.symmetric)
+        network.check(prepared)
+        calibration = network.of(prepared, *prepared.attributes["roles"]["calibration"])
+        blocks = [_said(images, recipe, prepared, network, *block) for block in images.blocks()]
     found = {column: np.concatenate([block[column] for block in blocks]) for column in blocks[0]}
     parts = [
         tables.of_role(prepared, "calibration", calibration),
