@@ -251,7 +251,7 @@ def ablated(recipes: Mapping[str, Any], name: str) -> tuple[str, str, str] | Non
 
 def _part(asked: Mapping[str, Any], kind: str, feature: str) -> dict[str, Any]:
     """A recipe without a feature, or with only that beside the image."""
-    first = next(iter(asked["maps"]), None)  # a recipe without maps is refused where all are
+    first = next(iter(asked["maps"]))
 
     def kept(label: str) -> bool:
         return label != feature if kind == "without" else label in (first, feature)
@@ -505,6 +505,7 @@ class Params(Section):
                     raise ValueError(f"train.{key}: no {key[:-1]} {name!r}; there are {', '.join(known)}")
         if "shortcuts" in self.train.inputs:
             raise ValueError("train.inputs: 'shortcuts' is what the shortcut baselines are called; rename the recipe")
+        raw = self.features.recipes.get("raw")
         raw = recipes.get("raw")
         if raw and (raw.maps != {"pixels": {}} or raw.vectors):
             raise ValueError("features.recipes.raw: the control is {maps: {pixels: {}}} and nothing else")
