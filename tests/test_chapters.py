@@ -319,13 +319,13 @@ def test_a_distribution_is_judged_by_its_own_intervals() -> None:
     point = {"value": 0.7, "low": 0.6, "high": 0.8, "width": 1.0}
     spreads = {"conformal": {"0.5": {**point, "value": 0.1}}, "own": {"0.68": point}, "pit": [30, 50, 20]}
     cells = [
-        {"run": "a", "arm": ["a", "b", "c", "m"], "spreads": spreads},
+        {"run": "a", "arm": ["a", "b", "c", "m"], "lenses": 25, "spreads": spreads},
         {"run": "too few rows", "arm": ["a", "b", "c", "m"], "spreads": {"conformal": {}}},
     ]
     (told,) = errors.calibration({"cells": cells})["runs"]
     assert told["coverage"] == [{"nominal": 0.68, "observed": 0.7, "low": 0.6, "high": 0.8}]
     assert told["pit"] == [30, 50, 20]
-    deviation = np.sqrt(100 / 3 * 2 / 3)  # of a binomial with 100 lenses and three bins
+    deviation = 4 * np.sqrt(25 / 3 * 2 / 3)  # of four seeds that say the same of 25 lenses, in three bins
     assert told["pit_band"] == pytest.approx((100 / 3 - 2 * deviation, 100 / 3 + 2 * deviation))
 
 

@@ -72,11 +72,16 @@ def _calibrated(cell: Mapping[str, Any]) -> dict[str, Any]:
         for level, one in own.items()
     ]
     found = {"run": cell["run"], "target": cell["arm"][3], "coverage": coverage}
-    return found | ({"pit": spreads["pit"], "pit_band": _band(spreads["pit"])} if "pit" in spreads else {})
+    if "pit" in spreads:
+        found |= {"pit": spreads["pit"], "pit_band": _band(spreads["pit"], cell["lenses"])}
+    return found
 
 
-def _band(counts: Sequence[int]) -> tuple[float, float]:
-    """Lenses in a bin if all were well: two standard deviations about the mean."""
+def _band(counts: Sequence[int], lenses: int) -> tuple[float, float]:
+    """Answers in a bin if all were well: two standard deviations about the mean.
+
+    `counts` are of all seeds. These say much the same of a lens, so only lenses count as independent.
+    """
     total, bins_ = sum(counts), len(counts)
-    half = 2 * np.sqrt(total / bins_ * (1 - 1 / bins_))
+    half = 2 * total / lenses * np.sqrt(lenses / bins_ * (1 - 1 / bins_))
     return float(total / bins_ - half), float(total / bins_ + half)
