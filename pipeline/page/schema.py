@@ -24,7 +24,7 @@ class Contrast(TypedDict):
 
     against: str
     difference: Figure
-    p: float | None  # Holm's
+    p: float | None  # corrected for its family
     word: str
     reason: NotRequired[str]
     name: NotRequired[str]  # what is compared, where the contrast stands by itself

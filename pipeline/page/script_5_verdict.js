@@ -34,7 +34,7 @@ function against(rows, contrast, difference, unit) {
   const named = controls.length === 1 ? `Minus ${controls[0]}${unit}` : `Difference${unit}`;
   return [
     figures(named, rows, difference, true),
-    number("p (Holm)", (row) => contrast(row)?.p, (row) => probability(contrast(row)?.p)),
+    number("corrected p", (row) => contrast(row)?.p, (row) => probability(contrast(row)?.p)),
     words("Verdict", (row) => contrast(row)?.word, (row) => {
       const found = contrast(row);
       return found ? [word(found.word, found.reason), found.reason ? el("span", { class: "bounds" }, found.reason) : null] : null;
