@@ -94,13 +94,12 @@ def main(lenses: int) -> None:
         fabricate(folder, lenses)
         seconds, peak = stage(folder, "pipeline.report", *PLACES, "by_bin.csv", "verdict.json", "report", seeds)
         page = (folder / "report" / "index.html").stat().st_size / 1e6
-    print(f"report: {len(verdict.RUNS)} runs, {lenses} test lenses: {seconds:.1f} s   bar {BAR_SECONDS} s: ", end="")
-    print(f"{_met(seconds <= BAR_SECONDS)}; page {page:.1f} MB   bar {BAR_PAGE} MB: {_met(page <= BAR_PAGE)}; ", end="")
-    print(f"peak {peak:.2f} GB")
-
-
-def _met(met: bool) -> str:
-    return "met" if met else "MISSED"
+    fast, light = verdict.met(seconds <= BAR_SECONDS), verdict.met(page <= BAR_PAGE)
+    print(
+        f"report: {len(verdict.RUNS)} runs, {lenses} test lenses: {seconds:.1f} s   bar {BAR_SECONDS} s: {fast}; ",
+        end="",
+    )
+    print(f"page {page:.1f} MB   bar {BAR_PAGE} MB: {light}; peak {peak:.2f} GB")
 
 
 if __name__ == "__main__":

@@ -69,11 +69,11 @@ def main(lenses: int) -> None:
         fabricate(Path(name), lenses)
         seconds, peak = stage(Path(name), "pipeline.compare", *PLACES, *WRITTEN, f"train.seeds={list(range(10))}")
     print(f"compare: {len(RUNS)} runs, {lenses} test lenses: {seconds:.1f} s   bar {BAR_SECONDS} s: ", end="")
-    print(f"{_met(seconds <= BAR_SECONDS)}; peak {peak:.2f} GB   bar {BAR_MEMORY} GB: {_met(peak <= BAR_MEMORY)}")
+    print(f"{met(seconds <= BAR_SECONDS)}; peak {peak:.2f} GB   bar {BAR_MEMORY} GB: {met(peak <= BAR_MEMORY)}")
 
 
-def _met(met: bool) -> str:
-    return "met" if met else "MISSED"
+def met(reached: bool) -> str:
+    return "met" if reached else "MISSED"
 
 
 if __name__ == "__main__":

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import pytest
 import torch
 
 import models
@@ -120,6 +121,15 @@ def fabricate(folder: Path) -> None:
         *("predictions", "baselines", "lenses.parquet", "runs", "split.json", "audit.json", "shifted"),
         *("metrics.json", "verdict.md", "by_bin.csv", "verdict.json"),
     )
+
+
+def made(factory: pytest.TempPathFactory, name: str) -> Path:
+    """A folder of its own with everything in it."""
+    folder = factory.mktemp(name)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        fabricate(folder)
+    return folder
 
 
 def sources(folder: Path) -> Sources:

@@ -28,11 +28,7 @@ RUNS = [f"{name}-cnn-all" for name in CHANNELS]
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    made = tmp_path_factory.mktemp("chapters")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.chdir(made)
-        reported.fabricate(made)
-    return made
+    return reported.made(tmp_path_factory, "chapters")
 
 
 @pytest.fixture(scope="module")

@@ -26,11 +26,7 @@ in_browser = pytest.mark.skipif(PROGRAM is None, reason="chromium is not install
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    made = tmp_path_factory.mktemp("report")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.chdir(made)
-        reported.fabricate(made)
-    return made
+    return reported.made(tmp_path_factory, "report")
 
 
 @pytest.fixture(scope="module")

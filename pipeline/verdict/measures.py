@@ -29,6 +29,11 @@ def metrics(
     return {name: interval(one, cell.truth, cell.prediction, groups, confidence) for name, one in asked.items()}
 
 
+def hardest(shortcuts: Mapping[str, Mapping[str, Mapping[str, Any]]], target: str) -> str:
+    """The shortcut baseline that is hardest to beat: by model and target, that with the largest R²."""
+    return max(shortcuts, key=lambda model: shortcuts[model][target]["r2"])
+
+
 def headline(truth: Float[np.ndarray, " n"], prediction: Float[np.ndarray, "s n"]) -> dict[str, float]:
     """The metrics of the table, means over seeds."""
     return {name: float(METRICS[name](truth, prediction).value.mean()) for name in HEADLINE}

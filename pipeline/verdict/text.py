@@ -82,8 +82,7 @@ def _scores(found: Verdict, own: Sequence[Cell]) -> list[tuple[str, str, Mapping
 
 def _beyond(found: Verdict, own: Sequence[Cell]) -> list[str]:
     """What the cells know beyond the best shortcut."""
-    known = found.plain[NO_INPUT]
-    best = max(known, key=lambda model: known[model][own[0].target]["r2"])
+    best = measures.hardest(found.plain[NO_INPUT], own[0].target)
     skill = {cell.key: found.measured[cell.key][f"skill_{best}"] for cell in own}
     return words.beyond(skill, best, found.several_sizes)
 
