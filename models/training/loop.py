@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from models.training.loading import Batch, Held, Source
 from models.training.predict import answers
-from models.training.preparation import Parts, prepared
+from models.training.preparation import Parts, part, prepared
 from models.training.record import Epoch, NotFinite, Record, State
 from models.training.settings import Settings
 from models.training.stepping import Taken
@@ -58,8 +58,9 @@ def fit(
     run = Run(model, prepared(model, train, settings, seed, **about), validation, settings)
     if resume:
         run.restore(resume)
-    record = run.through(Unwatched() if watcher is None else watcher)
-    run.parts.part()
+    record, ranks = run.through(Unwatched() if watcher is None else watcher), run.parts.ranks
+    del run  # the wrapped network holds on to the other ranks
+    part(ranks)
     return record
 
 

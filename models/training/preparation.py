@@ -121,12 +121,6 @@ class Parts:
         """The training rows in an order that is nobody else's business, all on this rank."""
         return self.loader.epoch(torch.Generator().manual_seed(0))
 
-    def part(self) -> None:
-        """Let the other ranks go, when all are done: one that merely ended could be missed by those still at work."""
-        if self.ranks > 1:
-            torch.distributed.barrier()
-            torch.distributed.destroy_process_group()
-
     def state(self) -> State:
         """Numbers, tensors, and lists and dicts of them; chance is each rank's own."""
         own = [self.treatment.chance.get_state(), torch.get_rng_state()]
@@ -225,6 +219,17 @@ def prepared(
         steps,
         [note for note in (machine.note, otherwise, plain) if note],
     )
+
+
+def part(ranks: int) -> None:
+    """Let the other ranks go, when all are done: one that merely ended could be missed by those still at work.
+
+    The `Parts` must be gone by now. A network wrapped for several ranks that outlived the group of ranks would be the
+    last to hold it, and end its threads with Python's lock in hand: they may be waiting for that very lock, for ever.
+    """
+    if ranks > 1:
+        torch.distributed.barrier()
+        torch.distributed.destroy_process_group()
 
 
 def _placed(model: nn.Module, settings: Settings, device: torch.device) -> tuple[torch.memory_format, str]:

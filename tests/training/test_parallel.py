@@ -29,6 +29,12 @@ def test_two_processes_learn_what_one_does(tmp_path: Path) -> None:
     assert distance(two["weights"], other["weights"]) == 0.0
 
 
+def test_the_wrapped_network_is_gone_before_the_group_of_ranks_is(tmp_path: Path) -> None:
+    """Were it the last to hold the group, its rank could wait for ever: it did, in one of some 20 runs."""
+    for each in learnt(tmp_path, 2, norm="group", dropout=0.5, schedule={"kind": "autowu"}):
+        assert each["left"] == [0]
+
+
 def test_batch_normalisation_sees_the_part_of_its_own_process(tmp_path: Path) -> None:
     """Which is the difference that the documentation tells of: losses are close, and not the same."""
     first = [learnt(tmp_path, size, norm="batch")[0]["epochs"][0]["train_loss"] for size in (1, 2)]
