@@ -35,7 +35,7 @@ def ablated(recipes: Mapping[str, Any], name: str) -> tuple[str, str, str] | Non
 
 def part(asked: Mapping[str, Any], kind: str, feature: str) -> dict[str, Any]:
     """A recipe without a feature, or with only that beside the image."""
-    first = next(iter(asked["maps"]))
+    first = next(iter(asked["maps"]), None)  # a recipe without maps is refused where all are
 
     def kept(label: str) -> bool:
         return label != feature if kind == "without" else label in (first, feature)

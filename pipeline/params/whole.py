@@ -60,7 +60,6 @@ class Params(Section):
                     raise ValueError(f"train.{key}: no {key[:-1]} {name!r}; there are {', '.join(known)}")
         if "shortcuts" in self.train.inputs:
             raise ValueError("train.inputs: 'shortcuts' is what the shortcut baselines are called; rename the recipe")
-        raw = self.features.recipes.get("raw")
         raw = recipes.get("raw")
         if raw and (raw.maps != {"pixels": {}} or raw.vectors):
             raise ValueError("features.recipes.raw: the control is {maps: {pixels: {}}} and nothing else")
