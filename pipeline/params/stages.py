@@ -9,6 +9,7 @@ from pipeline.params.basis import Count, Fraction, Positive, Section, Seed, Uniq
 
 class Predict(Section):
     symmetric: bool
+    permute: bool
 
 
 class Baselines(Section):
