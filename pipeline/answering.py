@@ -48,7 +48,8 @@ class Answering:
         views = answers(Orientations(one), maps, vectors) if self.symmetric else answers(one, maps, vectors)[:, None]
         levels = torch.tensor(tables.LEVELS) / 100
         found = said(one.head, views, torch.from_numpy(targets), rows, levels)
-        return tables.Answer(**{name: values.numpy() for name, values in found.items()})
+        values: dict[str, Any] = {name: each.numpy() for name, each in found.items()}
+        return tables.Answer(**values)
 
     def of(self, store: Store, start: int, stop: int) -> tables.Answer:
         """Of rows [start, stop) of a prepared store."""

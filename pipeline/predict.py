@@ -9,6 +9,7 @@ from collections.abc import Iterable
 
 from pipeline import answering, params, tables
 from pipeline.command import run
+from pipeline.permuting import Permuting, seed_of
 from pipeline.slot import slot
 
 
@@ -16,7 +17,9 @@ def predict(folder: str, prepared: str, target: str, overrides: Iterable[str] = 
     """Predict the validation, calibration and test rows of the input `prepared` with the network of a run."""
     device, chosen = params.read(overrides, "train.fit.device", "predict")
     with slot(device) as own:
-        table = tables.predicted(prepared, answering.of_run(folder, own, chosen.symmetric).of)
+        network = answering.of_run(folder, own, chosen.symmetric)
+        asked = Permuting(network, seed_of(folder)) if chosen.permute else network
+        table = tables.predicted(prepared, asked.of)
     for column, lines in tables.gaps(table).items():
         print(f"predict: {folder}: {column} is not finite in {lines} of {len(table)} lines")
     tables.write(table, target)

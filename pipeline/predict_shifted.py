@@ -5,8 +5,9 @@
 
 Nothing is learnt anew and nobody tells the network: its input is computed from the shifted images with what was known
 of the observation before, and scaled by the statistics of the training rows. A network that says a number alone has the
-spread of its calibration rows as they were. No store lies in between: channels are made, scaled and answered block by
-block.
+spread of its calibration rows as they were. No feature is permuted (`predict.permute`): that would be a second thing
+which the network has not been trained on, and what it relies on is asked of the lenses as they were. No store lies in
+between: channels are made, scaled and answered block by block.
 """
 
 from collections.abc import Iterable
@@ -33,7 +34,7 @@ def predict_shifted(
 
     A placebo has nothing that its shifted images would change beyond its recipe's: an empty table.
     """
-    device, chosen, given = params.read(overrides, "train.fit.device", "predict", "features")
+    device, symmetric, given = params.read(overrides, "train.fit.device", "predict.symmetric", "features")
     if name not in given.recipes:
         print(f"predict_shifted: {name} is no recipe of features.recipes, and is not predicted on shifted images")
         tables.write(pd.DataFrame(columns=[*tables.COLUMNS, "shift"]), target)
@@ -43,7 +44,7 @@ def predict_shifted(
     if [prepared.attributes[key] for key in ("channels", "columns")] != [recipe.channels, recipe.columns]:
         raise InputError(f"{fit}: prepared by another recipe than features.recipes.{name} is now; run normalise again")
     with slot(device) as own:
-        network = answering.of_run(folder, own, chosen.symmetric)
+        network = answering.of_run(folder, own, symmetric)
         network.check(prepared)
         calibration = network.of(prepared, *prepared.attributes["roles"]["calibration"])
         blocks = [_said(images, recipe, prepared, network, *block) for block in images.blocks()]

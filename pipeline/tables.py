@@ -8,6 +8,9 @@ spread. A network whose head says more than a number has besides, each where its
 - nll: minus the logarithm of the density that it gave the truth, per unit of the target (natural, with its constant);
 - nll_joint: that of several targets together, of a head without one of each; the same on each target's line;
 - tarp: the fraction of its samples nearer to a reference point than the truth (`models.heads.spread`), likewise.
+
+Where it was asked what a network relies on, permuted_<feature> is its prediction for a test row with that feature of
+another one (`pipeline.permuting`); of the other rows nothing.
 """
 
 import io
@@ -31,6 +34,8 @@ BELOW = (0.5, 1, 2.5, 5, 7.5, 10, 12.5, 16, 20, 25, 30, 35, 40, 45)
 LEVELS = (*BELOW, 50, *(100 - level for level in reversed(BELOW)))
 NUMBERS = ("truth", "prediction", "spread", *(f"q{level:g}" for level in LEVELS), "nll", "nll_joint", "tarp")
 
+PERMUTED = "permuted_"  # and the feature
+
 STORE_OF_ROLE = {"validation": "fit.zarr", "calibration": "fit.zarr", "test": "test.zarr"}
 
 
@@ -44,6 +49,7 @@ class Answer:
     nll: Float[np.ndarray, "n t"] | None = None
     nll_joint: Float[np.ndarray, " n"] | None = None
     tarp: Float[np.ndarray, " n"] | None = None
+    permuted: Mapping[str, Float[np.ndarray, "n t"]] | None = None  # the point, by the feature that is another row's
 
 
 def predicted(
@@ -78,6 +84,8 @@ def columns(said: Answer, statistics: dict[str, list[float]]) -> dict[str, Float
         found["nll_joint"] = _on_every_line(said.nll_joint.astype(np.float64) + np.log(std).sum(), len(std))
     if said.tarp is not None:
         found["tarp"] = _on_every_line(said.tarp.astype(np.float64), len(std))
+    for feature, point in (said.permuted or {}).items():
+        found[f"{PERMUTED}{feature}"] = physical(point, statistics)
     return found
 
 
@@ -169,7 +177,14 @@ def read(path: str | Place, **where: Any) -> pd.DataFrame:
     return table.reset_index(drop=True)
 
 
+def permuted(table: pd.DataFrame) -> list[str]:
+    """The features for which a table has answers with them permuted, in order."""
+    return [name.removeprefix(PERMUTED) for name in map(str, table) if name.startswith(PERMUTED)]
+
+
 def gaps(table: pd.DataFrame) -> dict[str, int]:
     """How many lines of a table are NaN or infinite in each column that has such lines: what no mean may pass over."""
     count = {name: int((~np.isfinite(table[name])).sum()) for name in NUMBERS if name in table}
+    test = table[table["role"] == "test"]
+    count |= {name: int((~np.isfinite(test[name])).sum()) for name in (PERMUTED + each for each in permuted(table))}
     return {name: lines for name, lines in count.items() if lines}

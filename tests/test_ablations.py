@@ -42,9 +42,16 @@ def test_what_is_a_part_is_known() -> None:
     assert params.read([], "features", path=TINY).ablations == {}
 
 
-def test_a_part_that_leaves_nothing_is_refused(tmp_path: Path) -> None:
+def test_a_part_that_leaves_nothing_is_refused() -> None:
     with pytest.raises(InputError, match="raw_without_pixels"):
         params.read(["train.inputs=[raw_without_pixels]"], "train", path=TINY)
+
+
+def test_a_part_of_a_recipe_without_maps_is_refused(tmp_path: Path) -> None:
+    path, bare = tmp_path / "params.yaml", "    bare: {maps: {}, vectors: {radial_profile: {}}}\n"
+    path.write_text(TINY.read_text().replace("    raw:", f"{bare}    raw:"))
+    with pytest.raises(InputError, match=r"features\.recipes\.bare\S*maps"):
+        params.read(["train.inputs=[bare_only_radial_profile]"], "train", path=path)
 
 
 def test_an_unknown_feature_is_refused() -> None:

@@ -94,6 +94,14 @@ def test_under_a_shift_the_answers_are_others(folder: Path, name: str) -> None:
     assert (other["spread"] == found["spread"]).all() == (name == "raw")
 
 
+def test_no_feature_is_permuted_under_a_shift(folder: Path) -> None:
+    """What a network relies on is asked of the lenses as they were; there it is, of the same run."""
+    word = "predict.permute=true"
+    predict("run-engineered", "engineered", "answers.parquet", [word])
+    assert len(tables.permuted(tables.read("answers.parquet"))) == 6
+    pd.testing.assert_frame_equal(answers("identity", "engineered", "", word), answers("identity", "engineered"))
+
+
 def test_nobody_tells_the_network_of_the_shift(folder: Path) -> None:
     """A store of the same pixels that says of itself another sky, pixel and PSF: no answer depends on what it says."""
     found, images = answers("identity", "engineered"), Store("identity.zarr")

@@ -5,18 +5,19 @@ from typing import Any
 
 from pipeline.verdict.judging import NO_INPUT
 from pipeline.verdict.measures import hardest
-from pipeline.verdict.questions import PRIMARY
+from pipeline.verdict.questions import PERMUTATION, PRIMARY
 from pipeline.verdict.robustness import NOMINAL
-from pipeline.verdict.words import SHORTCUTS
+from pipeline.verdict.words import RELIANCE, SHORTCUTS
 
 Details = Mapping[str, Any]  # of `compare`: data/verdict.json
+PARTS = ("ablations", PERMUTATION)  # the families about single features: a chapter of their own
 CENTRAL = NOMINAL  # of the intervals that are shown: those whose coverage under a shift is asked
 
 
 def verdict(details: Details, cautions: list[str]) -> dict[str, Any]:
     """Sentences, one line a cell and baseline, and the contrasts that are not of a cell with its control."""
     primary = _contrasts(details, PRIMARY)
-    others = [name for name in details["families"] if name not in (PRIMARY, "ablations")]
+    others = [name for name in details["families"] if name not in (PRIMARY, *PARTS)]
     return {
         "sentences": [sentence.replace("**", "") for sentence in details["sentences"]],
         "rows": [*_plain(details), *(_row(details, cell, primary) for cell in details["cells"])],
@@ -100,18 +101,21 @@ def shortcut(details: Details, target: str) -> str:
 
 
 def ablation(details: Details) -> dict[str, Any]:
-    """What a feature's absence, or its presence alone, changes in the RMSE; nothing where no part of a recipe ran."""
+    """What a feature left out, let in alone or permuted changes in the RMSE; nothing where none was asked about."""
+    asked = [details["families"][name] for name in PARTS if name in details["families"]]
     rows = [
         {
             "name": f"{'-'.join(one['pair'][0][:3])} minus {'-'.join(one['pair'][1][:3])}, {one['arm'][3]}",
-            "family": details["families"]["ablations"]["title"],
+            "family": family["title"],
             "difference": {"value": one["difference"], "low": one["corrected"][0], "high": one["corrected"][1]},
             "p": one["p_corrected"],
             "word": one["word"],
         }
-        for one in details["families"].get("ablations", {"contrasts": []})["contrasts"]
+        for family in asked
+        for one in family["contrasts"]
     ]
-    return {"unit": common_unit(details), "rows": rows} if rows else {}
+    note = {"note": RELIANCE} if PERMUTATION in details["families"] else {}
+    return {"unit": common_unit(details), "rows": rows, **note} if rows else {}
 
 
 def efficiency(details: Details, images: int) -> dict[str, Any]:

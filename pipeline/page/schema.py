@@ -130,7 +130,7 @@ class Calibration(TypedDict):
 
 
 class Effect(TypedDict):
-    """What leaving a channel or vector out, or letting one in, changes; a `family` was corrected together."""
+    """What a channel or vector left out, let in or permuted changes; a `family` was corrected together."""
 
     name: str
     family: str

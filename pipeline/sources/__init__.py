@@ -2,7 +2,7 @@
 
 A source is opened with its section of the parameters and answers `read(rows)` with those rows as `Lenses`, in any
 order and from any process. To add one: a file with an `open_source` function, and its name in `Ingest.source` of
-`pipeline/params.py`.
+`pipeline/params/ingest.py`.
 """
 
 import hashlib

@@ -5,7 +5,7 @@ number.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -35,6 +35,7 @@ class Cell:
     quantiles: Float[np.ndarray, "s n q"] | None = None  # at tables.LEVELS, where the network has a distribution
     nll: Float[np.ndarray, "s n"] | None = None  # of that distribution, per unit of the target
     tarp: Float[np.ndarray, "s n"] | None = None  # of several targets together
+    permuted: Mapping[str, Float[np.ndarray, "s n"]] = field(default_factory=dict)  # predictions, one feature another's
 
     @property
     def errors(self) -> Float[np.ndarray, "s n"]:
@@ -52,12 +53,19 @@ class Cell:
         """The same of fewer seeds, in the order asked for."""
         rows = [self.seeds.index(seed) for seed in seeds]
         kept: dict[str, Any] = {name: values[rows] for name, values in self._by_lens().items()}
-        return replace(self, seeds=tuple(seeds), residuals=self.residuals[rows], **kept)
+        permuted = {name: values[rows] for name, values in self.permuted.items()}
+        return replace(self, seeds=tuple(seeds), residuals=self.residuals[rows], permuted=permuted, **kept)
 
     def of_lenses(self, which: Bool[np.ndarray, " n"]) -> "Cell":
         """The same of fewer lenses."""
         kept: dict[str, Any] = {name: values[:, which] for name, values in self._by_lens().items()}
-        return replace(self, id=self.id[which], truth=self.truth[which], **kept)
+        permuted = {name: values[:, which] for name, values in self.permuted.items()}
+        return replace(self, id=self.id[which], truth=self.truth[which], permuted=permuted, **kept)
+
+    def with_permuted(self, feature: str) -> "Cell":
+        """The same networks' answers where a feature is another lens's. No recipe is called what this input is."""
+        name, prediction = f"{self.input} ({feature} permuted)", self.permuted[feature]
+        return replace(self, input=name, prediction=prediction, quantiles=None, nll=None, tarp=None, permuted={})
 
     def _by_lens(self) -> dict[str, np.ndarray]:
         """What is (s, n, ...), as far as it is there."""
@@ -78,7 +86,10 @@ def read(folder: Place, keys: Iterable[Key], seeds: Sequence[int]) -> tuple[list
             absent = ", ".join(str(seed) for seed in seeds if seed not in there)
             left = f"compared on seeds {', '.join(map(str, there))}" if there else "left out"
             said.append(f"`{name}`: no predictions of seed {absent}; {left}.")
-        cells += _of_key(folder, key, there)
+        for cell in _of_key(folder, key, there):
+            whole, lost = _finite_where_permuted(cell)
+            cells.append(whole)
+            said += lost
     if not cells:
         raise InputError(f"{folder}: none of the runs of params.yaml has predictions there; run dvc repro")
     return cells, said
@@ -107,6 +118,7 @@ def _of_key(folder: Place, key: Key, seeds: Sequence[int]) -> list[Cell]:
                 _stacked(lines, *(f"q{level:g}" for level in tables.LEVELS)),
                 _stacked(lines, "nll"),
                 _stacked(lines, "tarp"),
+                _permuted(lines),
             )
         )
     return cells
@@ -122,6 +134,27 @@ def _stacked(tables_of_seeds: Sequence[pd.DataFrame], *columns: str) -> Any:
         return None
     wanted = list(columns) if len(columns) > 1 else columns[0]
     return np.stack([table[wanted].to_numpy(dtype=float) for table in tables_of_seeds])
+
+
+def _permuted(tables_of_seeds: Sequence[pd.DataFrame]) -> dict[str, Any]:
+    """(s, n) by feature; NaN of a seed that was not asked."""
+    asked = dict.fromkeys(feature for table in tables_of_seeds for feature in tables.permuted(table))
+    columns = [f"{tables.PERMUTED}{feature}" for feature in asked]
+    found = np.stack([table.reindex(columns=columns).to_numpy(dtype=float) for table in tables_of_seeds])
+    return dict(zip(asked, np.moveaxis(found, 2, 0), strict=True))
+
+
+def _finite_where_permuted(cell: Cell) -> tuple[Cell, list[str]]:
+    """Without a feature that a lens has no answer for, but has one as it is: no lens is left out for that."""
+    there = np.isfinite(cell.prediction)
+    lost = {name: int((there & ~np.isfinite(values)).sum()) for name, values in cell.permuted.items()}
+    said = [
+        f"`{cell.name}`: no finite {cell.target} for {count} of {there.sum()} answers with {name} permuted; "
+        "how much it is relied on is not told."
+        for name, count in lost.items()
+        if count
+    ]
+    return replace(cell, permuted={name: own for name, own in cell.permuted.items() if not lost[name]}), said
 
 
 def groups(lenses: pd.DataFrame, cell: Cell) -> np.ndarray:

@@ -86,16 +86,17 @@ def judged(
     known = reading.columns(lenses, whole[0].id)
     groups, at = known["group"].to_numpy(), chosen.confidence
     references = _references(plain[SHORTCUTS], whole)
+    arms = [*whole, *(cell.with_permuted(name) for cell in whole for name in cell.permuted)]
     by_bin = [measures.by_bin(cell, groups, _covariates(cell, known), chosen.bins, at) for cell in whole]
     return Verdict(
         cells=whole,
         units=tables.units(plain[SHORTCUTS]),
-        said=[*said, *lost, *_unlike(whole, asked)],
+        said=[*said, *lost, *_unlike(arms, asked)],
         plain=_plain(plain, whole[0].id),
         measured={cell.key: measures.metrics(cell, groups, references[cell.target], at) for cell in whole},
         spreads={cell.key: measures.spreads(cell, groups, at) for cell in whole},
         plateaus={cell.key: measures.flat(cell, groups, at) for cell in whole},
-        answers={name: _answer(whole, family, groups, chosen) for name, family in asked.items()},
+        answers={name: _answer(arms, family, groups, chosen) for name, family in asked.items()},
         interactions=_interactions(whole, asked[PRIMARY].pairs if PRIMARY in asked else {}, groups, chosen),
         saved=_saved(whole, groups, images, chosen),
         by_bin=pd.concat(by_bin, ignore_index=True),

@@ -1,7 +1,8 @@
 """What is asked of the cells: which are compared with which, and which of these questions are corrected together.
 
 The primary family is the project's question, declared before anything is trained: every recipe against the raw pixels,
-with every backbone, at the largest training size, for every target. The other families explore.
+with every backbone, at the largest training size, for every target. The other families explore; that of permutations
+asks one network twice, where all others ask two that were trained apart.
 """
 
 from collections.abc import Callable, Iterable, Mapping
@@ -12,6 +13,7 @@ from pipeline.contrasts.families import Correction, benjamini_hochberg, holm
 from pipeline.verdict.cells import Cell
 
 CONTROL = "raw"
+PERMUTATION = "permutation"
 PRIMARY = "features"  # the name of the family that was declared; the others explore
 Arm = tuple[str, str, str, str]  # input, backbone, size, target
 Pairs = dict[Arm, tuple[Arm, Arm]]  # by the arm that is asked about: itself, and its control
@@ -30,6 +32,7 @@ def families(
     cells: Iterable[Cell], placebos: Mapping[str, tuple[str, str]], ablations: Mapping[str, tuple[str, str, str]]
 ) -> dict[str, Family]:
     """Every family with something to ask, the primary one first; `placebos` and `ablations` as in `params.Features`."""
+    cells = list(cells)
     arms = [cell.key for cell in cells]
     largest = _largest([size for _, _, size, _ in arms])
 
@@ -57,9 +60,15 @@ def families(
         "sizes": Family("the same from fewer images", against(lambda arm: recipe(arm, False))),
         "placebos": Family("placebos against raw pixels", against(lambda arm: CONTROL if arm[0] in placebos else None)),
         "ablations": Family("one feature left out of a recipe, or let in alone", against(whole)),
+        PERMUTATION: Family("one feature permuted among the test lenses", _permuted(cells)),
         "signal": Family("recipes against their placebos", _signal(arms, placebos)),
     }
     return {name: family for name, family in asked.items() if family.pairs}
+
+
+def _permuted(cells: Iterable[Cell]) -> Pairs:
+    """Every arm that was asked with a feature permuted, once a feature: so minus as it was."""
+    return {(arm := cell.with_permuted(name).key): (arm, cell.key) for cell in cells for name in cell.permuted}
 
 
 def _signal(arms: list[Arm], placebos: Mapping[str, tuple[str, str]]) -> Pairs:

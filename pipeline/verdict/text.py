@@ -8,7 +8,7 @@ from pipeline.findings import Finding
 from pipeline.verdict import measures, words
 from pipeline.verdict.cells import Cell
 from pipeline.verdict.judging import NO_INPUT, Answered, Verdict
-from pipeline.verdict.questions import CONTROL, PRIMARY
+from pipeline.verdict.questions import CONTROL, PERMUTATION, PRIMARY
 
 
 def markdown(found: Verdict, audit: Iterable[Finding]) -> str:
@@ -41,6 +41,8 @@ def _section(found: Verdict, target: str) -> str:
     answered = {name: one for name, one in found.answers.items() if any(arm[3] == target for arm in one.family.pairs)}
     for name, one in answered.items():
         lines += [*_contrasts(found, one, target, title=name != PRIMARY), ""]
+        if name == PERMUTATION:
+            lines += [words.RELIANCE, ""]
         if name == PRIMARY:
             lines += [*(f"- {line}" for line in [*_sentences(found, target), *_interactions(found, target)]), ""]
     if not answered:

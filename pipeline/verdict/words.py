@@ -23,6 +23,12 @@ FEW = (
     "known, and the sign-flip test cannot come below p = .05."
 )
 
+RELIANCE = (
+    "Worse with a feature permuted: these networks rely on it. That is not what the feature knows: features that say "
+    "the same share their importance, and networks were trained on nothing like an image beside another's feature "
+    "(Hooker, Mentch & Zhou 2021). What a feature adds is told by networks trained without it."
+)
+
 
 def sentences(contrasts: Mapping[Arm, Contrast], pairs: Pairs, unit: str, several_sizes: bool) -> list[str]:
     """One sentence a contrast: the word, by how much, and why."""
