@@ -21,6 +21,7 @@ from jaxtyping import Float, Shaped
 
 from pipeline import atomic
 from pipeline.errors import InputError
+from pipeline.params import PROBABILITY
 from pipeline.places import Place, place
 from pipeline.store import Store
 
@@ -141,6 +142,11 @@ def units(table: pd.DataFrame) -> dict[str, str]:
     """What errors of each target are measured in, as it is printed after a metric's name: those of dex(eV) in dex."""
     declared = table.drop_duplicates("target")
     return {name: _printed(unit) for name, unit in zip(declared["target"], declared["unit"], strict=True)}
+
+
+def of_classes(table: pd.DataFrame) -> set[str]:
+    """The targets that are 1 for some classes and 0 for all others."""
+    return set(table.loc[table["unit"] == PROBABILITY, "target"])
 
 
 def _printed(unit: str) -> str:
