@@ -103,6 +103,8 @@ def of_rows(
     """The table of rows whose normalised targets are on the scale of a prepared store; `found` is in physical units."""
     names, truth = store.attributes["targets"], physical(targets, store.attributes["statistics"]["target"])
     units = [store.attributes["target_units"][name] for name in names]
+    of_class = np.array([unit == PROBABILITY for unit in units])
+    truth[:, of_class] = truth[:, of_class].round()  # 0 and 1, which float32 brings back as 1.00000002
     return lines(role, ids, names, units, {"truth": truth, **found})
 
 

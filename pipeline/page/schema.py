@@ -130,8 +130,8 @@ class Calibration(TypedDict):
 
 
 class Classes(TypedDict):
-    """Of one run and a target that is 0 or 1: `roc` as {false, true}, rates (r,) each, and `reliability` as {prediction,
-    observed, low, high, answers}, one a bin."""
+    """Of one run and a target that is 0 or 1: `roc` as {false, true}, rates (r,) each, and `reliability` of bins as
+    {prediction, observed, low, high, answers}."""
 
     run: str
     target: str
