@@ -23,7 +23,7 @@ from pipeline import atomic, fingerprint, params, sky, store
 from pipeline.command import run
 from pipeline.errors import InputError, Refused
 from pipeline.places import place
-from pipeline.sources import OBSERVED, Lenses, Source
+from pipeline.sources import OBSERVED, Lenses, Source, classes
 from pipeline.store import Array
 
 Reasons = dict[int, tuple[str, str]]
@@ -53,6 +53,7 @@ def ingest(target: str, quarantine: str, overrides: Iterable[str] = ()) -> None:
             refused |= error.reasons
             _check_quarantine(refused, source.rows, chosen.max_quarantined, target, quarantine)
     atomic.write(quarantine, _table(refused))
+    classes.check(chosen.targets, store.Store(target).read("kind"))  # every class is known only now
     bands, height, width = source.shape
     print(
         f"ingest: {len(rows)} images of {bands} x {height} x {width} from {chosen.source}, {len(refused)} in quarantine"
@@ -68,10 +69,11 @@ def open_source(chosen: params.Ingest, simulation: params.Simulation) -> Source:
     """The source that params name; its module is imported only now."""
     module = import_module(f"pipeline.sources.{chosen.source}")
     if chosen.source == "simulation":
-        return module.open_source(simulation, chosen.path)
-    if "://" not in chosen.path:
-        chosen = chosen.model_copy(update={"path": str(Path(chosen.path).absolute())})  # wherever a worker runs
-    return module.open_source(chosen)
+        return classes.with_classes(module.open_source(simulation, chosen.path), chosen.targets)
+    columns = {name: how for name, how in chosen.targets.items() if how.column}
+    path = chosen.path if "://" in chosen.path else str(Path(chosen.path).absolute())  # wherever a worker runs
+    own = chosen.model_copy(update={"path": path, "targets": columns})
+    return classes.with_classes(module.open_source(own), chosen.targets)
 
 
 @dataclass(frozen=True)

@@ -117,6 +117,7 @@ def content(sources: Sources, accepted: Sequence[str], written: str, shown: int)
         "bins": errors.bins(sources.bins, details),
         "curves": errors.curves(sources.learning),
         "calibration": errors.calibration(details),
+        "classes": errors.classes(details),
         "ablation": verdict.ablation(details),
         "efficiency": verdict.efficiency(details, sources.split["counts"]["train"]),
         "robustness": verdict.robustness(details),

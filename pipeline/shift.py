@@ -80,7 +80,8 @@ class _Rendered:
     def __call__(self, kept: Columns, rows: Int[np.ndarray, " n"]) -> dict[str, np.ndarray]:
         lenses = self.read(rows)
         targets = np.stack(list(lenses.targets.values()), axis=1)
-        if lenses.id.tolist() != kept["id"].tolist() or not np.array_equal(targets, kept["targets"], equal_nan=True):
+        known = kept["targets"][:, : targets.shape[1]]  # after these come those of classes
+        if lenses.id.tolist() != kept["id"].tolist() or not np.array_equal(targets, known, equal_nan=True):
             raise InputError(f"{self.path}: its lenses are not those that simulation describes; run ingest (dvc repro)")
         observed = np.stack([lenses.observed[name] for name in OBSERVED], axis=1)
         return {"images": lenses.images, "noise": lenses.noise, "observed": observed}

@@ -24,6 +24,7 @@ from jaxtyping import Float, Shaped
 
 from pipeline import atomic
 from pipeline.errors import InputError
+from pipeline.params import PROBABILITY
 from pipeline.places import Place, place
 from pipeline.store import Store
 
@@ -110,6 +111,8 @@ def of_rows(
     """The table of rows whose normalised targets are on the scale of a prepared store; `found` is in physical units."""
     names, truth = store.attributes["targets"], physical(targets, store.attributes["statistics"]["target"])
     units = [store.attributes["target_units"][name] for name in names]
+    of_class = np.array([unit == PROBABILITY for unit in units])
+    truth[:, of_class] = truth[:, of_class].round()  # 0 and 1, which float32 brings back as 1.00000002
     return lines(role, ids, names, units, {"truth": truth, **found})
 
 
@@ -149,6 +152,11 @@ def units(table: pd.DataFrame) -> dict[str, str]:
     """What errors of each target are measured in, as it is printed after a metric's name: those of dex(eV) in dex."""
     declared = table.drop_duplicates("target")
     return {name: _printed(unit) for name, unit in zip(declared["target"], declared["unit"], strict=True)}
+
+
+def of_classes(table: pd.DataFrame) -> set[str]:
+    """The targets that are 1 for some classes and 0 for all others."""
+    return set(table.loc[table["unit"] == PROBABILITY, "target"])
 
 
 def _printed(unit: str) -> str:

@@ -75,6 +75,18 @@ def test_another_seed_is_another_deal() -> None:
 
 
 @pytest.mark.parametrize("targets", [1, 2])
+@pytest.mark.parametrize("rare", [0.03, 0.5])
+def test_a_class_is_a_stratum_however_rare(targets: int, rare: float) -> None:
+    """Each role has its share of the ones to within a lens, as single rows can have; quantiles would see one bin."""
+    values = (np.random.default_rng(0).uniform(size=(1000, targets)) < rare).astype(float)
+    assert len(np.unique(quantile_bins(values[:, 0], 10))) == 2
+    role = deal(values, np.arange(1000), FRACTIONS, 10, 0)
+    for column in values.T:
+        ones = np.bincount(role, column, len(FRACTIONS))
+        assert (np.abs(ones - np.array(FRACTIONS) * column.sum()) <= (1 if targets == 1 else 2)).all()
+
+
+@pytest.mark.parametrize("targets", [1, 2])
 def test_roles_are_alike_in_every_target(targets: int) -> None:
     """Closer than chance: the largest distance between role and whole is that of the strata, not of a random draw."""
     values = np.random.default_rng(0).exponential(size=(2000, targets))

@@ -8,6 +8,7 @@ import pytest
 
 from pipeline import store, tables
 from pipeline.errors import InputError
+from pipeline.params import PROBABILITY
 from pipeline.store import Array, Store
 from tests.store.test_store import files_limited_to
 
@@ -54,6 +55,22 @@ def test_predictions_and_truths_are_in_physical_units(prepared: Path) -> None:
         assert lines["truth"].tolist() == [physical(i) for _, i in rows]
         right = lines[lines["role"] != "calibration"]
         assert right["prediction"].tolist() == right["truth"].tolist()
+
+
+def test_a_class_comes_back_as_0_and_1(tmp_path: Path) -> None:
+    """Normalised in float32, some of them do not of themselves."""
+    truth = np.array([0.0, 1.0, 0.0])
+    scale = {"mean": [truth.mean()], "std": [truth.std()]}
+    normalised = ((truth - truth.mean()) / truth.std()).astype(np.float32)[:, None]
+    assert tables.physical(normalised, scale)[:, 0].tolist() != truth.tolist()
+    said = {"roles": {"test": [0, 3]}, "targets": ["vortex"], "statistics": {"target": scale}}
+    arrays = [Array("target", "float32", (1,), ("t",)), Array("id", "str")]
+    made = {"target": normalised, "id": np.array(["a", "b", "c"])}
+    units = {"target_units": {"vortex": PROBABILITY}}
+    store.write(tmp_path / "test.zarr", 3, arrays, lambda a, b: {k: v[a:b] for k, v in made.items()}, **said, **units)
+    table = tables.of_role(Store(tmp_path / "test.zarr"), "test", tables.Answer(normalised))
+    assert table["truth"].tolist() == truth.tolist()
+    assert tables.of_classes(table) == {"vortex"}
 
 
 def test_physical_keeps_the_digits_that_float32_has_not() -> None:

@@ -1,4 +1,4 @@
-"""Where in the range the errors are, how training went, and whether stated intervals hold."""
+"""Where in the range the errors are, how training went, and whether stated intervals and probabilities hold."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -62,6 +62,16 @@ def calibration(details: Details) -> dict[str, Any]:
     """Coverage of each cell's intervals: its own, where it says a distribution, or split-conformal ones."""
     runs = [_calibrated(cell) for cell in details["cells"]]
     return {"runs": [run for run in runs if run["coverage"]]}
+
+
+def classes(details: Details) -> dict[str, Any]:
+    """ROC curve and reliability diagram of each cell whose target is a class; nothing where none is."""
+    runs = [
+        {"run": cell["run"], "target": cell["arm"][3], "auc": cell["metrics"]["auc"], **cell["diagrams"]}
+        for cell in details["cells"]
+        if cell["diagrams"]
+    ]
+    return {"runs": runs} if runs else {}
 
 
 def _calibrated(cell: Mapping[str, Any]) -> dict[str, Any]:

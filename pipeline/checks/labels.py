@@ -5,6 +5,7 @@ from jaxtyping import Float
 
 from pipeline.checks.measured import Measured
 from pipeline.findings import Finding, finding
+from pipeline.params import PROBABILITY
 
 SAME = 1e-12  # of the largest label: what arithmetic leaves of a constant
 LEAST = 50  # labels, before their distribution is judged
@@ -35,7 +36,8 @@ def _target(seen: Measured, name: str) -> list[Finding]:
     if len(known) and np.ptp(known) <= SAME * np.abs(known).max():
         said = f"{name} is {known[0]:g} in every image that has one"
         return [*found, finding("constant_label", said, target=name, value=float(known[0]))]
-    return found + (_shape(seen, name, known) if len(known) >= LEAST else [])
+    of_classes = seen.store.attributes.get("target_units", {}).get(name) == PROBABILITY
+    return found + (_shape(seen, name, known) if len(known) >= LEAST and not of_classes else [])
 
 
 def _shape(seen: Measured, name: str, known: Float[np.ndarray, " m"]) -> list[Finding]:

@@ -46,7 +46,13 @@ def deal(
 
 
 def quantile_bins(values: Float[np.ndarray, " n"], strata: int) -> Int[np.ndarray, " n"]:
-    """The quantile bin of every value, from 0; equal values share one, so that some may hold none."""
+    """The quantile bin of every value, from 0; equal values share one, so that some may hold none.
+
+    Of no more different values than bins each has its own: quantiles would not see a class rarer than 1 / strata.
+    """
+    known, place = np.unique(values, return_inverse=True)
+    if len(known) <= strata:
+        return place
     return np.searchsorted(np.quantile(values, np.arange(1, strata) / strata), values, side="right")
 
 
@@ -68,7 +74,13 @@ def _means(values: Float[np.ndarray, " n"], member: Int[np.ndarray, " n"], sizes
 
 
 def _stratum(means: Float[np.ndarray, " g"], strata: int) -> PerGroup:
-    """The quantile bin of each group, as even as can be; equal means in the order of the groups' names."""
+    """The quantile bin of each group, as even as can be; equal means in the order of the groups' names.
+
+    Of no more different means than bins each has its own, as many groups as it may hold: a class is a stratum.
+    """
+    known, place = np.unique(means, return_inverse=True)
+    if len(known) <= strata:
+        return place
     rank = np.argsort(np.argsort(means, kind="stable"), kind="stable")
     return rank * min(strata, len(means)) // len(means)
 

@@ -129,6 +129,18 @@ class Calibration(TypedDict):
     pit_band: NotRequired[tuple[float, float]]  # lenses a bin would hold if all were well
 
 
+class Classes(TypedDict):
+    """Of one run and a target that is 0 or 1: `roc` as {false, true}, rates (r,) each, and `reliability` of bins as
+    {prediction, observed, low, high, answers}."""
+
+    run: str
+    target: str
+    auc: Figure
+    roc: Mapping[str, Sequence[float | None]]
+    reliability: Sequence[Mapping[str, float]]
+    calibration_error: float
+
+
 class Effect(TypedDict):
     """What a channel or vector left out, let in or permuted changes; a `family` was corrected together."""
 
@@ -197,6 +209,7 @@ class Content(TypedDict, total=False):
     bins: Mapping[str, Sequence[View]]  # {views}
     curves: Mapping[str, Mapping[str, Curves]]  # {runs: {run: Curves}}
     calibration: Mapping[str, Sequence[Calibration]]  # {runs}
+    classes: Mapping[str, Sequence[Classes]]  # {runs}
     ablation: Mapping[str, Any]  # {unit, rows: [Effect]}
     efficiency: Mapping[str, Any]  # {unit, arms: [Arm], saved: [{name, ratio: Figure, said}]}
     robustness: Mapping[str, Any]  # {unit, nominal, rows: [Shifted]}
@@ -207,8 +220,8 @@ class Content(TypedDict, total=False):
 
 
 SECTIONS = (
-    *("verdict", "scatter", "lenses", "bins", "curves", "calibration", "ablation", "efficiency", "robustness", "cost"),
-    *("audit", "card", "making"),
+    *("verdict", "scatter", "lenses", "bins", "curves", "calibration", "classes", "ablation", "efficiency"),
+    *("robustness", "cost", "audit", "card", "making"),
 )
 
 

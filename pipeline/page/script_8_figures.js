@@ -1,4 +1,4 @@
-// The sections that are plots: bins, curves, calibration, ablation, efficiency, robustness, cost.
+// The sections that are plots: bins, curves, calibration, classes, ablation, efficiency, robustness, cost.
 
 // Tabs (radio-like buttons) and a choice of target over views that have both.
 function views(items, tabOf, targetOf, show) {
@@ -73,6 +73,28 @@ function histogram({ run, pit, pit_band: band }) {
     bars: pit.map((y, i) => ({ x0: i * width, x1: (i + 1) * width, y, said: `${y} lenses` })),
     series: [],
   }));
+}
+
+function classes({ runs }) {
+  const square = { widest: 560, height: 460, rules: [{ diagonal: true }] };
+  return byTarget(runs, (items) => [
+    el("h3", {}, "How well the classes are told apart"),
+    chart({
+      ...square, label: "ROC curves",
+      x: { label: "false-positive rate", domain: [0, 1] },
+      y: { label: "true-positive rate", domain: [0, 1] },
+      series: items.map(({ run, roc }) => ({ name: run, index: place(run), line: true, marks: false, points: [{ x: 0, y: 0 }, ...roc.false.map((x, i) => ({ x, y: roc.true[i] }))] })),
+    }),
+    table("Area under the ROC curve, and the mean distance of the reliability diagram from its diagonal", [
+      words("Run", (row) => row.run), figures("AUC", items, (row) => row.auc), words("Calibration error", (row) => fixed(row.calibration_error, 3))], items),
+    el("h3", {}, "Whether probabilities hold"),
+    chart({
+      ...square, label: "fraction that is of the class against the probability that was predicted",
+      x: { label: "predicted probability" },
+      y: { label: "fraction that is", domain: [0, 1] },
+      series: items.map(({ run, reliability }) => ({ name: run, index: place(run), line: true, dodge: true, points: reliability.map(({ prediction, observed, low, high, answers }) => ({ x: prediction, y: observed, low, high, said: `${said({ value: observed, low, high }, 3)} of ${answers} answers` })) })),
+    }),
+  ]);
 }
 
 function ablation({ unit, rows }) {

@@ -48,6 +48,7 @@ const SECTIONS = [
   ["bins", "By bin", "Error by bin", bins],
   ["curves", "Curves", "Learning curves", curves],
   ["calibration", "Calibration", "Calibration", calibration],
+  ["classes", "Classes", "Classes", classes],
   ["ablation", "Ablation", "Ablation", ablation],
   ["efficiency", "Data", "Data efficiency", efficiency],
   ["robustness", "Shifts", "Robustness", robustness],

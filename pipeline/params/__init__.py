@@ -11,6 +11,7 @@ from pipeline.params.basis import Kind as Kind
 from pipeline.params.features import PLACEBOS as PLACEBOS
 from pipeline.params.features import Features as Features
 from pipeline.params.features import Recipe as Recipe
+from pipeline.params.ingest import PROBABILITY as PROBABILITY
 from pipeline.params.ingest import Companions as Companions
 from pipeline.params.ingest import Cutout as Cutout
 from pipeline.params.ingest import Ingest as Ingest

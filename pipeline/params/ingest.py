@@ -6,13 +6,25 @@ from pydantic import Field, model_validator
 
 from pipeline.params.basis import Count, Positive, Section, Unique
 
+PROBABILITY = "probability"  # the unit of a target that is 1 for the images of some classes and 0 for all others
+
 
 class TargetSource(Section):
-    """Where a target comes from: a column of the labels, its unit there, and what is done to it."""
+    """Where a target comes from: a column of the labels, its unit there, and what is done to it; or classes, and then
+    it is 1 for their images and 0 for those of any other class."""
 
-    column: str
+    column: str = ""
     unit: str = ""
     transform: Literal["none", "log10"] = "none"
+    classes: Annotated[list[str], Unique] = Field(default_factory=list)
+
+    @model_validator(mode="after")
+    def one_kind(self) -> "TargetSource":
+        if bool(self.column) == bool(self.classes):
+            raise ValueError("a target is of one column, or of classes: write {column: mass}, or {classes: [vort]}")
+        if self.classes and (self.unit or self.transform != "none"):
+            raise ValueError("of classes a target is 0 or 1; leave out unit and transform")
+        return self
 
 
 class Companions(Section):

@@ -3,7 +3,7 @@
 `record` writes it as JSON, `text` as Markdown.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,7 +20,7 @@ from pipeline.errors import InputError
 from pipeline.params import Compare
 from pipeline.scores.intervals import Interval
 from pipeline.verdict import cells as reading
-from pipeline.verdict import measures
+from pipeline.verdict import classes, measures
 from pipeline.verdict.answers import answered
 from pipeline.verdict.cells import Cell
 from pipeline.verdict.questions import CONTROL, PRIMARY, Arm, Family, Pairs
@@ -50,6 +50,8 @@ class Verdict:
     said: Sequence[str]  # what is missing
     plain: Plain  # what is no network
     measured: Mapping[Arm, Mapping[str, Interval]]
+    diagrams: Mapping[Arm, Mapping[str, Any]]  # of cells whose target is a class
+    largest: Mapping[reading.Key, Interval]  # how often the largest of all classes' predictions is right
     spreads: Mapping[Arm, Mapping[str, Any]]
     plateaus: Mapping[Arm, Sequence[Mapping[str, Any]]]
     answers: Mapping[str, Answered]  # by family
@@ -85,23 +87,32 @@ def judged(
     whole, lost = answered(cells)
     known = reading.columns(lenses, whole[0].id)
     groups, at = known["group"].to_numpy(), chosen.confidence
-    references = _references(plain[SHORTCUTS], whole)
+    references, sorts = _references(plain[SHORTCUTS], whole), tables.of_classes(plain[SHORTCUTS])
     arms = [*whole, *(cell.with_permuted(name) for cell in whole for name in cell.permuted)]
     by_bin = [measures.by_bin(cell, groups, _covariates(cell, known), chosen.bins, at) for cell in whole]
     return Verdict(
         cells=whole,
         units=tables.units(plain[SHORTCUTS]),
         said=[*said, *lost, *_unlike(arms, asked)],
-        plain=_plain(plain, whole[0].id),
-        measured={cell.key: measures.metrics(cell, groups, references[cell.target], at) for cell in whole},
+        plain=_plain(plain, whole[0].id, sorts),
+        measured={cell.key: _metrics(cell, groups, references[cell.target], at, sorts) for cell in whole},
+        diagrams={cell.key: classes.diagrams(cell, groups, at) for cell in whole if cell.target in sorts},
+        largest=classes.largest(whole, sorts, groups, at),
         spreads={cell.key: measures.spreads(cell, groups, at) for cell in whole},
-        plateaus={cell.key: measures.flat(cell, groups, at) for cell in whole},
+        plateaus={cell.key: [] if cell.target in sorts else measures.flat(cell, groups, at) for cell in whole},
         answers={name: _answer(arms, family, groups, chosen) for name, family in asked.items()},
         interactions=_interactions(whole, asked[PRIMARY].pairs if PRIMARY in asked else {}, groups, chosen),
         saved=_saved(whole, groups, images, chosen),
         by_bin=pd.concat(by_bin, ignore_index=True),
         confidence=at,
     )
+
+
+def _metrics(
+    cell: Cell, groups: np.ndarray, references: Mapping[str, np.ndarray], confidence: float, sorts: Collection[str]
+) -> dict[str, Interval]:
+    numbers = measures.metrics(cell, groups, references, confidence)
+    return classes.metrics(cell, numbers, groups, confidence) if cell.target in sorts else numbers
 
 
 def how(chosen: Compare, metric: str) -> How:
@@ -184,7 +195,7 @@ def _references(shortcuts: pd.DataFrame, cells: Sequence[Cell]) -> dict[str, dic
     return found
 
 
-def _plain(plain: Mapping[str, pd.DataFrame], ids: np.ndarray) -> Plain:
+def _plain(plain: Mapping[str, pd.DataFrame], ids: np.ndarray, sorts: Collection[str]) -> Plain:
     """By input and model, the headline of what is no network, for the lenses that the networks are judged by."""
     found: dict[str, dict[str, dict[str, dict[str, float]]]] = {}
     for name in [SHORTCUTS, *(name for name in plain if name != SHORTCUTS)]:
@@ -194,5 +205,6 @@ def _plain(plain: Mapping[str, pd.DataFrame], ids: np.ndarray) -> Plain:
                 continue  # the same of every input
             truth, prediction = lines["truth"].to_numpy(), lines["prediction"].to_numpy()
             own = found.setdefault(NO_INPUT if name == SHORTCUTS else name, {}).setdefault(str(model), {})
-            own[str(target)] = measures.headline(truth, prediction[None])
+            more = classes.headline(truth, prediction[None]) if target in sorts else {}
+            own[str(target)] = measures.headline(truth, prediction[None]) | more
     return found

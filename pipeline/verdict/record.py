@@ -35,6 +35,7 @@ def metrics(found: Verdict) -> dict[str, Any]:
         "network": nested({cell.key: measures.summary(cell, found.measured[cell.key]) for cell in found.cells}),
         "ensemble": nested({cell.key: measures.ensemble(cell) for cell in several}),
         "difference": nested({arm: _difference(found, arm) for arm in found.primary}),
+        **({"largest": nested({key: one.value for key, one in found.largest.items()})} if found.largest else {}),
     }
 
 
@@ -78,6 +79,7 @@ def details(found: Verdict) -> dict[str, Any]:
         },
         "interactions": [{"arms": arms, **asdict(one)} for arms, one in found.interactions.items()],
         "saved": [{"arm": arm, **asdict(one)} for arm, one in found.saved.items()],
+        "largest": [{"run": "-".join(key), **measures.figure(one)} for key, one in found.largest.items()],
         "sentences": text.sentences(found),
     }
 
@@ -91,4 +93,5 @@ def _cell(found: Verdict, cell: Cell) -> dict[str, Any]:
         "metrics": {name: measures.figure(one) for name, one in found.measured[cell.key].items()},
         "spreads": found.spreads[cell.key],
         "plateaus": found.plateaus[cell.key],
+        "diagrams": found.diagrams.get(cell.key, {}),
     }

@@ -5,7 +5,7 @@ from typing import Any
 
 from pipeline.contrasts.verdict import ENOUGH_SEEDS
 from pipeline.findings import Finding
-from pipeline.verdict import measures, words
+from pipeline.verdict import classes, measures, words
 from pipeline.verdict.cells import Cell
 from pipeline.verdict.judging import NO_INPUT, Answered, Verdict
 from pipeline.verdict.questions import CONTROL, PERMUTATION, PRIMARY
@@ -15,7 +15,7 @@ def markdown(found: Verdict, audit: Iterable[Finding]) -> str:
     """The verdict as it is printed."""
     parts = [words.cautions(audit, found.said)]
     parts += [_section(found, target) for target in dict.fromkeys(cell.target for cell in found.cells)]
-    return "\n".join(part for part in parts if part)
+    return "\n".join(part for part in [*parts, classes.together(found.largest)] if part)
 
 
 def sentences(found: Verdict) -> list[str]:
@@ -37,6 +37,7 @@ def _section(found: Verdict, target: str) -> str:
     own = [cell for cell in found.cells if cell.target == target]
     lines = [f"**{target}**, {len(own[0].id)} test lenses, {_seeds(own)}", ""]
     lines += [*words.score_table(_scores(found, own), found.units[target]), ""]
+    lines += [*classes.table(_as_classes(found, own)), ""] if own[0].key in found.diagrams else []
     lines += [*(f"- {line}" for line in _beyond(found, own)), ""]
     answered = {name: one for name, one in found.answers.items() if any(arm[3] == target for arm in one.family.pairs)}
     for name, one in answered.items():
@@ -61,11 +62,7 @@ def _seeds(own: Sequence[Cell]) -> str:
 
 def _scores(found: Verdict, own: Sequence[Cell]) -> list[tuple[str, str, Mapping[str, Any]]]:
     """Input, predictor and metrics of every line of the table: no network, networks, ensembles."""
-    lines: list[tuple[str, str, Mapping[str, Any]]] = []
-    for name, by_model in found.plain.items():
-        for model, by_target in by_model.items():
-            predictor = words.SHORTCUTS[model] if name == NO_INPUT else f"{model} on vectors"
-            lines.append((name, predictor, by_target[own[0].target]))
+    lines = _plain(found, own[0].target)
     most = max(len(cell.seeds) for cell in own)
     for cell in own:
         fewer = f" ({len(cell.seeds)} of {most} seeds)" if len(cell.seeds) < most else ""
@@ -80,6 +77,21 @@ def _scores(found: Verdict, own: Sequence[Cell]) -> list[tuple[str, str, Mapping
         for cell in own
         if len(cell.seeds) > 1
     ]
+
+
+def _plain(found: Verdict, target: str) -> list[tuple[str, str, Mapping[str, Any]]]:
+    """Those of no network."""
+    return [
+        (name, words.SHORTCUTS[model] if name == NO_INPUT else f"{model} on vectors", by_target[target])
+        for name, by_model in found.plain.items()
+        for model, by_target in by_model.items()
+    ]
+
+
+def _as_classes(found: Verdict, own: Sequence[Cell]) -> list[tuple[str, str, Mapping[str, Any]]]:
+    """The lines of the table of a target that is a class: no network, networks."""
+    networks = [(cell.input, words.named(cell.key, found.several_sizes), found.measured[cell.key]) for cell in own]
+    return [*_plain(found, own[0].target), *networks]
 
 
 def _beyond(found: Verdict, own: Sequence[Cell]) -> list[str]:

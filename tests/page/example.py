@@ -139,6 +139,22 @@ def calibration(generator: np.random.Generator) -> dict[str, Any]:
     return {"runs": runs}
 
 
+def classes() -> dict[str, Any]:
+    rates, said = np.linspace(0, 1, 51), np.linspace(0.05, 0.95, 10)
+    runs = []
+    for index, run in enumerate(RUNS[:4]):
+        observed = said ** (0.8 + 0.2 * index)
+        reliability = [
+            {"prediction": a, "observed": b, "low": max(0, b - 0.1), "high": min(1, b + 0.1), "answers": 80}
+            for a, b in zip(said, observed, strict=True)
+        ]
+        roc = {"false": rates, "true": rates ** (0.2 + 0.1 * index)}
+        area, off = around(1 / (1.2 + 0.1 * index), 0.02), float(np.abs(said - observed).mean())
+        one = {"run": run, "target": "vortex", "auc": area, "roc": roc, "reliability": reliability}
+        runs.append(one | {"calibration_error": off})
+    return {"runs": runs}
+
+
 def effects(generator: np.random.Generator) -> dict[str, Any]:
     rows = [
         {"name": name, "family": family, "difference": around(generator.normal(0, 0.03), 0.015), "p": 0.2,
@@ -223,6 +239,7 @@ def content(lenses: int = 3000, shown: int = 60, size: int = 48) -> dict[str, An
         "bins": bins(generator),
         "curves": curves(generator),
         "calibration": calibration(generator),
+        "classes": classes(),
         "ablation": effects(generator),
         "efficiency": efficiency(),
         "robustness": robustness(generator),
