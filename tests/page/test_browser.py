@@ -228,9 +228,9 @@ def test_the_front_goes_through_the_runs_that_nobody_beats(opened: Browser, exam
         opened.press("Enter")
         assert opened.run("document.querySelector('#cost .filters [aria-pressed=true]').textContent") == tab
         assert opened.run("document.activeElement.textContent") == tab
-        opened.wait("document.querySelector('#cost .mark')")
+        opened.wait("document.querySelector('#cost .plot .mark')")
         assert opened.run("document.querySelector('#cost .axis-name').textContent") == axis
-        path = opened.run("document.querySelector('#cost .line').getAttribute('d')")
+        path = opened.run("document.querySelector('#cost .plot .line').getAttribute('d')")
         corners = {corner.strip("ML") for corner in re.findall(r"[ML][^ML]+", path)}
         marks = opened.each("#cost .plot .mark", "[e.textContent, e.getAttribute('transform')]")
         met = [said.split(":")[0] for said, where in marks if where[len("translate(") : -1] in corners]
