@@ -36,7 +36,10 @@ def fabricate(folder: Path, lenses: int) -> None:
     split = json.loads((folder / "split.json").read_text())
     split |= {"scheme": {"name": "holdout", "seed": 0}, "rows": lenses, "left_out": 0, "groups": lenses}
     (folder / "split.json").write_text(json.dumps(split | {"test_ids_sha256": "0" * 64}))
-    (folder / "clock").mkdir()
+    (folder / "clock" / "features").mkdir(parents=True)
+    for name, channels in CHANNELS.items():
+        maps = {channel: {"work_us": 10.0, "wall_us": 11.0} for channel in channels}
+        (folder / "clock" / "features" / f"{name}.json").write_text(json.dumps({"maps": maps, "vectors": {}}))
     for name, backbone, seed in verdict.RUNS:
         write_run(folder, f"{name}-{backbone}-all-{seed}", backbone, len(CHANNELS[name]))
 
@@ -81,8 +84,10 @@ def write_run(folder: Path, run: str, backbone: str, channels: int) -> None:
     epochs = np.arange(60)
     losses = {"train_loss": np.exp(-epochs / 20), "validation_loss": np.exp(-epochs / 25)}
     pd.DataFrame({"epoch": epochs} | losses).to_csv(target / "history.csv", index=False)
-    (target / "fingerprint.json").write_text(json.dumps({"versions": {"python": "3.11"}}))
-    (folder / "clock" / f"{run}.json").write_text(json.dumps({"seconds": 60.0}))
+    made = {"versions": {"python": "3.11"}, "hardware": {"accelerator": "cpu"}}
+    (target / "fingerprint.json").write_text(json.dumps(made))
+    took = {"seconds": 60.0, "images_per_second": 1000.0, "peak_memory_mib": 500.0, "threads": 2}
+    (folder / "clock" / f"{run}.json").write_text(json.dumps(took))
 
 
 def main(lenses: int) -> None:

@@ -5,11 +5,11 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from jaxtyping import Int
+from jaxtyping import Float, Int
 from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import LogLocator, MaxNLocator, NullLocator
+from matplotlib.ticker import EngFormatter, LogLocator, MaxNLocator, NullLocator
 
 from pipeline.chapters.lenses import seen
 from pipeline.store import Store
@@ -76,6 +76,56 @@ def draw_learning(table: pd.DataFrame) -> Figure:
     figure.supylabel("loss, normalised target", fontsize="medium")
     axes[-1].legend(axes[-1].lines[:2], ["training", "validation"], fontsize=8, **BESIDE)
     return figure
+
+
+def draw_cost(rows: Sequence[Mapping[str, Any]], prices: Mapping[str, tuple[str, str]], name: str) -> Figure:
+    """The error of every run at each of its prices, with intervals, and the staircase of those that no other beats.
+
+    `rows` are of one target, as the page is told of them; `name` is that of the error, with its unit.
+    """
+    across = 3
+    figure, axes = plt.subplots(
+        *(-(-len(prices) // across), across), figsize=(9.6, 5.4), sharey=True, squeeze=False, layout="constrained"
+    )
+    errors = np.array([[row["error"][key] for key in ("value", "low", "high")] for row in rows], dtype=float)  # (n, 3)
+    for axis, (price, (_, words)) in zip(axes.flat, prices.items(), strict=False):
+        costs = np.array([row["at"][price] for row in rows], dtype=float)
+        for i, (row, cost, (value, low, high)) in enumerate(zip(rows, costs, errors, strict=True)):
+            bar = np.where(np.isfinite([[low], [high]]), [[value - low], [high - value]], np.nan)
+            axis.errorbar(cost, value, bar, fmt=MARKS[i % len(MARKS)], ms=5, lw=1, capsize=2, label=label(row["run"]))
+        _price_axis(axis, costs)
+        axis.set_xlabel(words, fontsize="small")
+        best = np.array([price in row["front"] for row in rows])
+        _draw_front(axis, costs[best], errors[best, 0])
+    for axis in axes.flat[len(prices) :]:
+        axis.remove()
+    figure.supylabel(name, fontsize="medium")
+    marks, names = axes[0, 0].get_legend_handles_labels()
+    figure.legend(marks, names, loc="outside right upper", fontsize=8)
+    return figure
+
+
+def _price_axis(axis: Axes, costs: Float[np.ndarray, " n"]) -> None:
+    """A logarithmic axis with room at its ends, and with ticks that can be read however narrow it is."""
+    low, high = costs.min(), costs.max()
+    room = max((high / low) ** 0.08, 1.1)
+    axis.set(xscale="log", xlim=(low / room, high * room))
+    decades = np.log10(high / low) + 2 * np.log10(room)
+    digits = (1, 1.5, 2, 2.5, 3, 4, 5, 6, 7, 8) if decades < 0.7 else (1, 2, 5) if decades < 2 else (1,)
+    thousands = EngFormatter(sep="")
+    axis.xaxis.set_major_locator(LogLocator(subs=digits))
+    axis.xaxis.set_minor_locator(NullLocator())
+    axis.xaxis.set_major_formatter(lambda value, _: thousands(value) if value >= 1000 else f"{value:g}")
+    axis.tick_params(labelsize="small")
+
+
+def _draw_front(axis: Axes, costs: Float[np.ndarray, " m"], errors: Float[np.ndarray, " m"]) -> None:
+    """From the top of the frame down to the cheapest, along the best, and on to the right edge."""
+    (_, right), (bottom, top) = axis.get_xlim(), axis.get_ylim()
+    order = np.argsort(costs, kind="stable")
+    x, y = np.append(costs[order], right), np.append(errors[order], errors[order][-1:])
+    axis.plot(np.insert(x, 0, x[:1]), np.insert(y, 0, top), drawstyle="steps-post", color="0.6", lw=1, zorder=0)
+    axis.set_ylim(bottom, top)
 
 
 def _panels(runs: Sequence[str], tall: float) -> tuple[Figure, list[Axes]]:

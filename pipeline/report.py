@@ -4,8 +4,8 @@
         data/runs data/clock data/predictions data/by_bin.csv data/verdict.json data/report
 
 Writes `index.html`, which needs nothing but itself (`pipeline/page`), `figures/*.png` and `pdf/*.pdf` (predicted
-against true, error by bin, learning curves, a gallery of test lenses with every channel), and the numbers behind the
-first three as CSV.
+against true, error by bin, learning curves, a gallery of test lenses with every channel, error by cost), and the
+numbers behind the first three as CSV.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -64,8 +64,9 @@ def report(
     folder, plotted = place(target), tables(sources)
     for name, table in plotted.items():
         atomic.write(folder / f"{name}.csv", table.to_csv(index=False, float_format="%.6g"))
-    _write_figures(folder, sources, plotted, chosen.lenses)
-    told = content(sources, accepted, place("params.yaml").read_text(), chosen.shown)
+    priced = cost.cost(sources)
+    _write_figures(folder, sources, plotted, priced, chosen.lenses)
+    told = content(sources, priced, accepted, place("params.yaml").read_text(), chosen.shown)
     atomic.write(folder / "index.html", page(told))
     print(f"report: {folder / 'index.html'}, and figures in {folder / 'figures'} and {folder / 'pdf'}")
 
@@ -86,14 +87,18 @@ def _scatter(cells: Sequence[Cell], units: Mapping[str, str]) -> pd.DataFrame:
     return pd.concat(parts, ignore_index=True)[["run", "target", "unit", "id", "truth", "prediction"]]
 
 
-def _write_figures(folder: Place, sources: Sources, plotted: Mapping[str, pd.DataFrame], count: int) -> None:
+def _write_figures(
+    folder: Place, sources: Sources, plotted: Mapping[str, pd.DataFrame], priced: Mapping[str, Any], count: int
+) -> None:
     with plt.rc_context(STYLE):  # its resolution and margins count when a figure is saved
-        for name, figure in _figures(sources, plotted, count).items():
+        for name, figure in _figures(sources, plotted, priced, count).items():
             atomic.write(folder / "pdf" / f"{name}.pdf", pdf(figure))  # apart: `dvc plots` shows a folder, but no PDF
             atomic.write(folder / "figures" / f"{name}.png", png(figure))
 
 
-def _figures(sources: Sources, plotted: Mapping[str, pd.DataFrame], count: int) -> dict[str, Figure]:
+def _figures(
+    sources: Sources, plotted: Mapping[str, pd.DataFrame], priced: Mapping[str, Any], count: int
+) -> dict[str, Figure]:
     drawn = {
         "gallery": figures.draw_gallery(sources.images, sources.inputs, sources.spread_out(count)),
         "learning": figures.draw_learning(plotted["learning"]),
@@ -104,11 +109,18 @@ def _figures(sources: Sources, plotted: Mapping[str, pd.DataFrame], count: int) 
         drawn[f"error_by_bin_{name}"] = figures.draw_bins(
             truths, label, sources.units[name], sources.details["confidence"]
         )
+        own = [row for row in priced["rows"] if row["target"] == name]
+        drawn[f"cost_{name}"] = figures.draw_cost(own, priced["prices"], f"{name}: RMSE{sources.units[name]}")
     return drawn
 
 
-def content(sources: Sources, accepted: Sequence[str], written: str, shown: int) -> dict[str, Any]:
-    """What the page is told, without the chapters that have nothing to say; `written` is params.yaml as it stands."""
+def content(
+    sources: Sources, priced: Mapping[str, Any], accepted: Sequence[str], written: str, shown: int
+) -> dict[str, Any]:
+    """What the page is told, without the chapters that have nothing to say.
+
+    `priced` is the chapter on cost, which figures are drawn of, too; `written` is params.yaml as it stands.
+    """
     details, first = sources.details, sources.cells[0]
     chapters = {
         "verdict": verdict.verdict(details, [one.summary for one in sources.found if one.severity != "note"]),
@@ -121,7 +133,7 @@ def content(sources: Sources, accepted: Sequence[str], written: str, shown: int)
         "ablation": verdict.ablation(details),
         "efficiency": verdict.efficiency(details, sources.split["counts"]["train"]),
         "robustness": verdict.robustness(details),
-        "cost": cost.cost(details, sources.runs, sources.clock, sources.images.shape("images")[2:]),
+        "cost": priced,
         "audit": making.audit(sources.found, accepted),
         "card": making.card(sources.images.attributes, sources.split),
         "making": making.making(written, sources),

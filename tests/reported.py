@@ -30,6 +30,8 @@ PLACES = (
 NAMES = ("images", "lenses", "split", "audit", "engineered", "runs", "clock", "predictions", "by_bin", "details")
 KEYS = [(name, "cnn", "all") for name in CHANNELS]
 SECONDS = {0: 10.0, 1: 90.0, 2: 20.0}
+MEMORY = {0: 900.0, 1: 400.0, 2: 500.0}  # MiB
+TOOK = {"pixels": 0.5, "intensity": 3.0, "ridge": 40.0, "radial_profile": 7.0}  # microseconds
 FINDING = {"code": "noise_free", "severity": "warning", "summary": "no noise", "evidence": {}, "remedy": "add it"}
 
 
@@ -80,9 +82,16 @@ def write_run(folder: Path, run: str, channels: int, seed: int, fit: Mapping[str
     pd.DataFrame({"epoch": [0, 1]} | losses).to_csv(target / "history.csv", index=False)
     pd.DataFrame({"step": range(6)}).to_csv(target / "steps.csv", index=False)
     made = {"fit": fit, "rate": {"learning_rate": 0.003}, "versions": {"python": "3.11.7", "torch": "2"}}
+    made |= {"hardware": {"accelerator": "cpu"}}
     (target / "fingerprint.json").write_text(json.dumps(made))
-    (folder / "clock").mkdir(exist_ok=True)
-    (folder / "clock" / f"{run}.json").write_text(json.dumps({"seconds": SECONDS[seed]}))
+    took = {"seconds": SECONDS[seed], "images_per_second": 100 / SECONDS[seed], "peak_memory_mib": MEMORY[seed]}
+    write_clock(folder, run, took | {"threads": 2})
+
+
+def write_clock(folder: Path, name: str, said: Mapping[str, Any]) -> None:
+    path = folder / "clock" / f"{name}.json"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(said))
 
 
 def fabricate(folder: Path) -> None:
@@ -101,6 +110,10 @@ def fabricate(folder: Path) -> None:
     for name, channels in CHANNELS.items():
         said = placebo if "_" in name else {}
         write_store(folder / "engineered" / f"{name}.zarr", name, len(channels), channels=channels, **said)
+        times = {label: {"work_us": took, "wall_us": 1.1 * took} for label, took in TOOK.items()}
+        vectors = {"radial_profile": times["radial_profile"]} if name != "raw" else {}
+        took = {"maps": {label: times[label] for label in channels}, "vectors": vectors}
+        write_clock(folder, f"features/{name}", {"images": 64, "turns": 7, "threads": 1, "device": "cpu"} | took)
     fit = yaml(TINY)["train"]["fit"] | {"learning_rate": 0.003}
     for (name, channels), seed in product(CHANNELS.items(), SEEDS):
         run = f"{name}-cnn-all-{seed}"

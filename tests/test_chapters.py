@@ -15,12 +15,13 @@ from scipy.stats import median_abs_deviation
 
 import models
 from pipeline.chapters import cost, errors, lenses, making, verdict
+from pipeline.chapters.cost import PRICES
 from pipeline.chapters.sources import Sources
 from pipeline.findings import finding
 from pipeline.verdict.cells import Cell
 from pipeline.verdict.measures import LEVELS
 from tests import reported
-from tests.reported import CALIBRATION, CHANNELS, ROWS, SECONDS, SEEDS, TARGETS, TEST
+from tests.reported import CALIBRATION, CHANNELS, MEMORY, ROWS, SECONDS, SEEDS, TARGETS, TEST, TOOK
 
 TRUTH = reported.labels()[TEST]
 RUNS = [f"{name}-cnn-all" for name in CHANNELS]
@@ -340,13 +341,13 @@ def convolutions(channels: int, frame: int, widths: list[int]) -> int:
 
 def test_the_work_of_an_image_and_the_parameters_are_those_counted_by_hand(folder: Path, known: Sources) -> None:
     for name, channels in CHANNELS.items():
-        parameters, flops = cost.size(folder / "runs" / f"{name}-cnn-all-0" / "weights.pt", (12, 12))
-        assert flops == convolutions(len(channels), 12, [4, 6])
+        size = cost.size(folder / "runs" / f"{name}-cnn-all-0" / "weights.pt", (12, 12))
+        assert size.flops == convolutions(len(channels), 12, [4, 6])
         count = sum(
             9 * a * b + 2 * b  # no bias, but batch norm's two
             for a, b in ((len(channels), 4), (4, 4), (4, 6), (6, 6))
         )
-        assert parameters == count + 6 * 2 + 2
+        assert size.parameters == count + 6 * 2 + 2
 
 
 @pytest.mark.parametrize("num_vectors", [0, 5])
@@ -356,19 +357,96 @@ def test_vectors_are_counted_too(tmp_path: Path, num_vectors: int) -> None:
     torch.save(saved | {"num_vectors": num_vectors, "state_dict": {}}, data)
     (tmp_path / "weights.pt").write_bytes(data.getvalue())
     network = models.build("cnn", 1, 1, num_vectors, widths=[4])
-    parameters, flops = cost.size(tmp_path / "weights.pt", (8, 8))
-    assert parameters == sum(one.numel() for one in network.parameters())
+    size = cost.size(tmp_path / "weights.pt", (8, 8))
+    assert size.parameters == sum(one.numel() for one in network.parameters())
     linear = [layer for layer in network.modules() if isinstance(layer, torch.nn.Linear)]
     dense = sum(2 * layer.in_features * layer.out_features for layer in linear)
-    assert flops == convolutions(1, 8, [4]) - 2 * 4 * 2 + dense
+    assert size.flops == convolutions(1, 8, [4]) - 2 * 4 * 2 + dense
+    assert (size.bytes, size.vectors) == (8 * 8 * 4 + num_vectors * 4, num_vectors)
 
 
 def test_seconds_are_the_median_over_seeds_and_the_error_is_the_verdicts(known: Sources) -> None:
-    told = cost.cost(known.details, known.runs, known.clock, (12, 12))
+    told = cost.cost(known)
     assert [(one["run"], one["target"]) for one in told["rows"]] == [(cell.name, cell.target) for cell in known.cells]
     for one in told["rows"]:
         assert one["seconds"] == sorted(SECONDS.values())[1] != np.mean(list(SECONDS.values()))
+        assert one["memory"] == sorted(MEMORY.values())[1] != np.mean(list(MEMORY.values()))
+        assert one["images_per_second"] == 100 / one["seconds"]
+        assert one["device"] == "cpu, 2 threads"
         assert one["error"] == row(known.details, one["run"].split("-")[0], "cnn", one["target"])["rmse"]
+
+
+def test_bytes_are_those_of_the_stores(known: Sources, folder: Path) -> None:
+    """What a network reads is a row of its maps; what is stored, the files with the arrays, shared out to the rows."""
+    for one in cost.cost(known)["rows"]:
+        name = one["run"].split("-")[0]
+        (maps,) = [array for array in known.inputs[name].arrays if array.name == "maps"]
+        assert one["bytes"] == maps.row_bytes == len(CHANNELS[name]) * 12 * 12 * 4
+        files = [path for path in (folder / "engineered" / f"{name}.zarr").rglob("*") if path.is_file()]
+        held = sum(path.stat().st_size for path in files if path.name != "zarr.json")
+        assert one["stored"] == pytest.approx(held / ROWS, rel=1e-12)
+
+
+def test_a_gpu_is_named_and_seeds_that_were_trained_elsewhere_are_told_apart(folder: Path, tmp_path: Path) -> None:
+    for seed, device in ((0, "cuda"), (1, "cpu"), (2, "cuda")):
+        (tmp_path / f"raw-cnn-all-{seed}").mkdir()
+        said = json.dumps({"hardware": {"accelerator": device}})
+        (tmp_path / f"raw-cnn-all-{seed}" / "fingerprint.json").write_text(said)
+    assert cost.trained(folder / "clock", tmp_path, "raw-cnn-all", [0, 2])["device"] == "cuda"
+    assert cost.trained(folder / "clock", tmp_path, "raw-cnn-all", [0, 1])["device"] == "cpu, 2 threads; cuda"
+
+
+def test_features_cost_what_is_shown_to_the_network(known: Sources) -> None:
+    """These networks see no vectors; what those take is told all the same."""
+    told = cost.cost(known)
+    for one in told["rows"]:
+        assert one["features"] == pytest.approx(sum(TOOK[label] for label in CHANNELS[one["run"].split("-")[0]]))
+    listed = [(one["input"], one["kind"], one["feature"], one["work"]) for one in told["features"]]
+    expected = [(name, "map", label, TOOK[label]) for name, labels in CHANNELS.items() for label in labels]
+    expected += [(name, "vector", "radial_profile", TOOK["radial_profile"]) for name in CHANNELS if name != "raw"]
+    assert sorted(listed) == sorted(expected)
+
+
+def test_a_network_with_vectors_pays_for_them(known: Sources, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cost, "size", lambda *_: cost.Size(1, 1, 1, vectors=3))
+    found = {one["run"]: one["features"] for one in cost.cost(known)["rows"]}
+    assert found["engineered-cnn-all"] == pytest.approx(
+        sum(TOOK[label] for label in (*CHANNELS["engineered"], "radial_profile"))
+    )
+    assert found["raw-cnn-all"] == TOOK["pixels"]
+
+
+def test_the_front_is_whom_nobody_beats() -> None:
+    """By the definition, pair by pair; on a coarse grid, where many are equal in cost, in error or in both."""
+    generator = np.random.default_rng(0)
+    for _ in range(300):
+        costs, errors = generator.integers(1, 6, (2, generator.integers(1, 12))).astype(float)
+        as_good = (costs[:, None] <= costs) & (errors[:, None] <= errors)  # the first of a pair, as the second
+        beaten = (as_good & ~as_good.T).any(axis=0)
+        np.testing.assert_array_equal(cost.efficient(costs, errors), ~beaten)
+
+
+def test_an_unknown_error_is_on_no_front_and_beats_nobody() -> None:
+    found = cost.efficient(np.array([1.0, 1.0, 2.0]), np.array([np.nan, 3.0, 2.0]))
+    assert found.tolist() == [False, True, True]
+
+
+def test_every_target_has_fronts_of_its_own(known: Sources) -> None:
+    """In time and memory all are alike here; raw is the cheapest to compute, and engineered has the least error."""
+    rows = cost.cost(known)["rows"]
+    assert {one["target"] for one in rows} == set(TARGETS)
+    named = {"raw": {"parameters", "flops", "bytes", "features"}, "engineered": set(PRICES)}
+    for one in rows:
+        assert set(one["front"]) == named.get(one["run"].split("-")[0], set()), one["run"]
+
+
+def test_marks_stand_at_their_cost_or_beside_what_would_hide_them() -> None:
+    costs, errors = np.array([100.0, 1.0, 1.0, 1.0, 1e4]), np.array([1.0, 3.0, 1.0, 2.0, 1.0])
+    places = cost.beside(costs, errors)
+    assert places[[0, 2, 4]] == pytest.approx(costs[[0, 2, 4]])
+    gap = cost.STEP * np.log(1e4)
+    assert np.log(places[[3, 1]]) == pytest.approx([gap, 2 * gap])
+    assert np.diff(np.log(np.sort(cost.beside(np.ones(3), errors[1:4])))).min() > 0  # an axis of one value
 
 
 def test_findings_say_whether_they_were_accepted() -> None:

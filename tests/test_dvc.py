@@ -102,6 +102,18 @@ def test_paths_are_written_in_dvc_yaml_only() -> None:
     assert literals == set()
 
 
+def test_nothing_but_the_report_depends_on_a_clock() -> None:
+    """A store or a run that did would never be the same twice."""
+    clocks = [out for stage in STAGES.values() for out in stage["outs"] if str(out).startswith("data/clock")]
+    assert len(clocks) == 2  # of a training, and of an input's features
+    readers = {
+        name
+        for name, stage in STAGES.items()
+        if any(out == dep or out.startswith(f"{dep}/") for out in clocks for dep in stage["deps"])
+    }
+    assert readers == {"report"}
+
+
 def test_training_depends_on_no_list_of_runs() -> None:
     """Or every run would train again when one is added."""
     assert not {"train", "train.seeds", "train.backbones", "backbones"} & set(STAGES["train"]["params"])

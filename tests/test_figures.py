@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -143,6 +144,62 @@ def test_a_run_has_one_line_a_seed_and_loss() -> None:
     plt.close(figure)
 
 
+def priced() -> list[dict[str, Any]]:
+    """Runs that cost more and more, whose error falls, but for one; of the last the interval is not known."""
+    errors = [0.5, 0.4, 0.45, 0.2, 0.1]
+    known = [{"value": error, "low": error - 0.02, "high": error + 0.03} for error in errors]
+    known[-1] |= {"low": None, "high": np.inf}
+    front = [["seconds", "bytes"], ["seconds"], [], ["seconds"], ["seconds"]]
+    costs = [1.5, 20.0, 300.0, 4e4, 5e5]
+    return [
+        {"run": run, "error": error, "front": best, "at": {"seconds": cost, "bytes": 16384.0}}
+        for run, error, best, cost in zip(RUNS, known, front, costs, strict=True)
+    ]
+
+
+PRICES = {"seconds": ("seconds", "seconds of one training"), "bytes": ("bytes", "bytes of one image")}
+
+
+def test_a_run_stands_at_its_cost_and_the_front_goes_from_the_top_through_the_best_to_the_right() -> None:
+    rows = priced()
+    figure = figures.draw_cost(rows, PRICES, "mass: RMSE [dex]")
+    assert [axis.get_xlabel() for axis in figure.axes] == ["seconds of one training", "bytes of one image"]
+    for axis, price in zip(figure.axes, PRICES, strict=True):
+        assert axis.get_xscale() == "log"
+        for row, drawn in zip(rows, axis.containers, strict=True):
+            (bars,) = [part for part in drawn[2] if isinstance(part, LineCollection)]
+            assert drawn[0].get_xydata().tolist() == [[row["at"][price], row["error"]["value"]]]
+            ends = [end for segment in bars.get_segments() for end in segment.reshape(-1, 2)[:, 1] if np.isfinite(end)]
+            expected = [row["error"]["low"], row["error"]["high"]] if row is not rows[-1] else []
+            np.testing.assert_allclose(ends, expected)
+        (front,) = [line for line in axis.lines if line.get_drawstyle() == "steps-post"]
+        best = [[row["at"][price], row["error"]["value"]] for row in rows if price in row["front"]]
+        right, top = axis.get_xlim()[1], axis.get_ylim()[1]
+        assert front.get_xydata().tolist() == [[best[0][0], top], *best, [right, best[-1][1]]]
+        assert all(axis.get_xlim()[0] < row["at"][price] < right for row in rows)
+        assert top < 1
+    (legend,) = figure.legends
+    assert [text.get_text() for text in legend.get_texts()] == [figures.label(run) for run in RUNS]
+    plt.close(figure)
+
+
+@pytest.mark.parametrize("span", [1.0, 1.2, 1.6, 4.0, 30.0, 2000.0])
+@pytest.mark.parametrize("low", [0.3, 22.0, 9216.0])
+def test_however_narrow_an_axis_it_has_ticks_that_say_their_values(span: float, low: float) -> None:
+    rows = [row | {"at": {"seconds": low * span ** (i / 4)}} for i, row in enumerate(priced())]
+    figure = figures.draw_cost(rows, {"seconds": PRICES["seconds"]}, "mass")
+    (axis,) = figure.axes
+    figure.draw_without_rendering()
+    left, right = axis.get_xlim()
+    labels = [tick for tick in axis.xaxis.get_major_ticks() if left <= tick.get_loc() <= right]
+    assert 1 <= len(labels) <= 9
+    for tick in labels:
+        text = tick.label1.get_text().replace("−", "-")
+        scale = {"k": 1e3, "M": 1e6}.get(text[-1], 1.0)
+        assert float(text.rstrip("kM")) * scale == pytest.approx(tick.get_loc())
+    plt.close(figure)
+
+
 def test_the_gallery_is_of_these_lenses_with_these_channels(gallery: Callable[[], Figure]) -> None:
     """Of the placebo the image that it keeps. One grey scale a channel; north is up as the array has it."""
     figure = gallery()
@@ -164,13 +221,14 @@ def test_a_size_is_named_only_where_it_is_not_everything() -> None:
     assert [figures.label(run) for run in RUNS[2:4]] == ["placebo-cnn", "raw-cnn-200"]
 
 
-@pytest.mark.parametrize("name", ["scatter", "bins", "learning", "gallery"])
+@pytest.mark.parametrize("name", ["scatter", "bins", "learning", "gallery", "cost"])
 def test_the_same_figure_has_the_same_bytes(name: str, gallery: Callable[[], Figure], tmp_path: Path) -> None:
     draw: dict[str, Callable[[], Figure]] = {
         "scatter": lambda: figures.draw_scatter(scatter(), "mass"),
         "bins": lambda: figures.draw_bins(bins(), "mass", "", 0.95),
         "learning": lambda: figures.draw_learning(learning()),
         "gallery": gallery,
+        "cost": lambda: figures.draw_cost(priced(), PRICES, "mass"),
     }
     with plt.rc_context(STYLE):
         first, second = [(pdf(figure), png(figure)) for figure in (draw[name](), draw[name]())]

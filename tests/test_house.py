@@ -67,6 +67,7 @@ def test_the_rooms_are_furnished() -> None:
         "audit",
         "split",
         "engineer",
+        "time_features",
         "normalise",
         "find_lr",
         "train",

@@ -91,6 +91,7 @@ def check_repro(clone: Path, shell: Shell, output: str) -> None:
         "learning",
         "scatter_log10_axion_mass",
         "error_by_bin_log10_axion_mass",
+        "cost_log10_axion_mass",
     }
     shell("git add -A && git commit -qm 'what make repro gave'")
 

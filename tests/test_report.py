@@ -12,6 +12,7 @@ import pytest
 from ruamel.yaml import YAML
 
 from pipeline import report
+from pipeline.chapters import cost
 from pipeline.chapters.sources import Sources
 from pipeline.page import page
 from pipeline.page.schema import SECTIONS, check
@@ -36,7 +37,7 @@ def known(folder: Path) -> Sources:
 
 @pytest.fixture(scope="module")
 def told(known: Sources) -> dict[str, Any]:
-    return report.content(known, [], "train: {}\n", 12)
+    return report.content(known, cost.cost(known), [], "train: {}\n", 12)
 
 
 @pytest.fixture(scope="module")
@@ -162,7 +163,8 @@ def test_the_same_inputs_give_the_same_bytes(folder: Path, monkeypatch: pytest.M
         for name in ("first", "second")
     )
     assert first == second
-    figures = {"gallery", "learning", *(f"{kind}_{name}" for kind in ("scatter", "error_by_bin") for name in TARGETS)}
+    kinds = ("scatter", "error_by_bin", "cost")
+    figures = {"gallery", "learning", *(f"{kind}_{name}" for kind in kinds for name in TARGETS)}
     assert {path.stem for path in first if path.parts[0] == "figures"} == figures
     assert {path.stem for path in first if path.parts[0] == "pdf"} == figures
     assert {path.name for path in first if len(path.parts) == 1} == {

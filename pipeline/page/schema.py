@@ -171,12 +171,34 @@ class Shifted(TypedDict):
 
 
 class Cost(TypedDict):
+    """A run's error and prices: `at` is where its mark stands on each price's axis, the price where that is left out;
+    `front` has the prices at which no other run of its target beats it.
+    """
+
     run: str
     target: str
     error: Figure
     seconds: NotRequired[float | None]  # of one training
+    images_per_second: NotRequired[float | None]  # that it goes through
+    memory: NotRequired[float | None]  # at its peak, MiB
+    device: NotRequired[str]  # of the training
     parameters: NotRequired[float | None]
     flops: NotRequired[float | None]  # of one image
+    bytes: NotRequired[float | None]  # of one image: what a network reads
+    stored: NotRequired[float | None]  # and what its computed features take on disk
+    features: NotRequired[float | None]  # µs of one image
+    at: NotRequired[Mapping[str, float]]
+    front: NotRequired[Sequence[str]]
+
+
+class Timed(TypedDict):
+    """A feature of an input, µs of one image: of work, and of the clock on the wall. `kind`: map or vector."""
+
+    input: str
+    feature: str
+    kind: str
+    work: float
+    wall: float
 
 
 class Fairness(TypedDict):
@@ -213,7 +235,7 @@ class Content(TypedDict, total=False):
     ablation: Mapping[str, Any]  # {unit, rows: [Effect]}
     efficiency: Mapping[str, Any]  # {unit, arms: [Arm], saved: [{name, ratio: Figure, said}]}
     robustness: Mapping[str, Any]  # {unit, nominal, rows: [Shifted]}
-    cost: Mapping[str, Any]  # {unit, rows: [Cost]}
+    cost: Mapping[str, Any]  # {unit, prices: {key of a row: (word, label of an axis)}, rows: [Cost], features: [Timed]}
     audit: Mapping[str, Any]  # {findings: [{code, severity, summary, accepted}]}
     card: Mapping[str, Any]  # {entries: nested keys and values, images: [{title, uri (data:image/...), said}]}
     making: Making

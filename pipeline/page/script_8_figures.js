@@ -143,26 +143,54 @@ function robustness({ unit, nominal, rows }) {
   });
 }
 
-const PRICES = { seconds: "seconds of one training", parameters: "parameters", flops: "FLOPs of one image" };
+// Every price of a run against its error; then all of them side by side, and what each feature takes.
+function cost({ unit, prices, rows, features = [] }) {
+  const keys = Object.keys(prices).filter((price) => rows.some((row) => known(row[price])));
+  const items = keys.flatMap((price) => rows.filter((row) => known(row[price])).map((row) => ({ price, ...row })));
+  return [
+    views(items, (item) => prices[item.price][0], (item) => item.target, (of) => priced(of, prices[of[0].price][1], withUnit("RMSE", unit))),
+    table(`What every run costs; ${FRONT} marks the prices at which no other run beats it`, [
+      words("Run", (row) => row.run),
+      distinct(rows.map((row) => row.target)).length > 1 ? words("Target", (row) => row.target) : null,
+      figures(withUnit("RMSE", unit), rows, (row) => row.error),
+      price("Seconds", "seconds"), price("Images/s", "images_per_second"), price("Memory [MiB]", "memory"), words("Trained on", (row) => row.device),
+      price("Parameters", "parameters"), price("FLOPs", "flops"), price("Bytes read", "bytes", whole), price("Bytes stored", "stored", (value) => whole(Math.round(value))),
+      price("Features [µs]", "features"),
+    ].filter(Boolean), rows),
+    features.length ? el("details", {}, el("summary", {}, "Features, one by one"), table("Features, of one image on one thread", [
+      words("Input", (row) => row.input), words("Feature", (row) => row.feature), words("Kind", (row) => row.kind),
+      price("Work [µs]", "work"), price("On the clock [µs]", "wall"),
+    ], features)) : null,
+  ];
+}
 
-function cost({ unit, rows }) {
-  const items = Object.keys(PRICES).flatMap((price) => rows.filter((row) => known(row[price])).map((row) => ({ price, ...row })));
-  return views(items, (item) => PRICES[item.price].split(" of ")[0], (item) => item.target, (of) => {
-    const price = of[0].price;
-    return chart({
-      label: `error against ${PRICES[price]}`,
-      x: { label: PRICES[price], log: true }, y: { label: withUnit("error", unit) },
-      series: [
-        { name: "Pareto front", index: 0, faint: true, line: true, marks: false, points: front(of.map((row) => ({ x: row[price], y: row.error.value }))) },
-        ...of.map((row) => ({ name: row.run, index: place(row.run), points: [{ x: row[price], y: row.error.value, low: row.error.low, high: row.error.high, said: `${said(row.error)} at ${brief(row[price])}` }] })),
-      ],
-    });
+const FRONT = "◆";
+const price = (title, key, show = brief) => number(title, (row) => row[key], (row) =>
+  el("span", { class: "value" }, row.front?.includes(key) ? el("span", { title: "on the Pareto front" }, `${FRONT} `) : null, known(row[key]) ? show(row[key]) : "–"));
+
+function priced(rows, x, y) {
+  const key = rows[0].price;
+  const at = (row) => row.at?.[key] ?? row[key];
+  const across = extent(rows.map(at), true);
+  const up = extent(rows.flatMap(({ error }) => [error.value, error.low, error.high]));
+  const best = rows.filter((row) => row.front?.includes(key)).map((row) => ({ x: at(row), y: row.error.value }));
+  return chart({
+    label: `${y} against ${x}`,
+    x: { label: x, log: true, domain: across }, y: { label: y, domain: up },
+    series: [
+      { name: "Pareto front", index: 0, faint: true, line: true, marks: false, points: front(best, across[1], up[1]) },
+      ...rows.map((row) => ({
+        name: row.run, index: place(row.run),
+        points: [{ x: at(row), y: row.error.value, low: row.error.low, high: row.error.high, said: `${said(row.error)} at ${brief(row[key])}` }],
+      })),
+    ],
   });
 }
 
-// Those that nothing cheaper equals, as a staircase.
-function front(points) {
-  const best = [];
-  for (const p of [...points].sort((a, b) => a.x - b.x || a.y - b.y)) if (!best.length || p.y < best.at(-1).y) best.push(p);
-  return best.flatMap((p, i) => (i ? [{ x: p.x, y: best[i - 1].y }, p] : [p]));
+// A staircase through the best, from the top of the frame to its right edge: whatever lies above it is beaten.
+function front(points, right, top) {
+  const best = [...points].sort((a, b) => a.x - b.x);
+  if (!best.length) return [];
+  const steps = best.flatMap((p, i) => [{ x: p.x, y: i ? best[i - 1].y : top }, p]);
+  return [...steps, { x: right, y: best.at(-1).y }];
 }

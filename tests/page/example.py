@@ -189,15 +189,27 @@ def robustness(generator: np.random.Generator) -> dict[str, Any]:
 
 def cost() -> dict[str, Any]:
     price = {"cnn": (60, 4e5, 3e7), "resnet": (140, 1.1e6, 2e8), "d4net": (600, 9e5, 1.2e9)}
-    rows = []
+    prices = {"seconds": ("seconds", "seconds of one training"), "flops": ("FLOPs", "FLOPs of one image")}
+    prices |= {"bytes": ("bytes", "bytes that a network reads of one image")}
+    rows: list[dict[str, Any]] = []
     for run in RUNS:
         name, backbone, _ = run.split("-")
         seconds, parameters, flops = price[backbone]
         more = 1.2 if name == "engineered" else 1.0
         error = around(0.577 * np.sqrt(1 - SKILL[name] - 0.02 * len(backbone) + 0.06), 0.011)
-        prices = {"seconds": seconds * more, "parameters": parameters, "flops": flops}
-        rows.append({"run": run, "target": TARGET, "error": error, **prices})
-    return {"unit": "dex", "rows": rows}
+        paid = {"seconds": seconds * more, "parameters": parameters, "flops": flops, "bytes": 16384 * (len(name) - 2)}
+        at = {"bytes": paid["bytes"] * (1.05 if backbone == "d4net" else 1.0)}
+        rows.append({"run": run, "target": TARGET, "error": error, "device": "cuda", "at": at, **paid})
+    for row in rows:
+        row["front"] = [key for key in prices if not any(beats(other, row, key) for other in rows)]
+    features = [{"input": "raw", "feature": "pixels", "kind": "map", "work": 1.2, "wall": 1.4}]
+    return {"unit": "dex", "prices": prices, "rows": rows, "features": features}
+
+
+def beats(one: dict[str, Any], other: dict[str, Any], price: str) -> bool:
+    """Whether one run is as good as another in error and in a price, and better in one of them."""
+    a, b = ((row[price], row["error"]["value"]) for row in (one, other))
+    return a != b and a[0] <= b[0] and a[1] <= b[1]
 
 
 def making() -> dict[str, Any]:

@@ -1,6 +1,7 @@
 """The page in a browser: it draws everything, and answers to mouse and keys."""
 
 import copy
+import re
 from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
@@ -217,6 +218,34 @@ def test_arrow_keys_walk_through_the_rings_of_the_scatter(opened: Browser, examp
     assert opened.run("document.getElementById('panel-title').textContent") == first
     opened.press("Escape")
     assert opened.run("document.activeElement.tagName") == "CANVAS"
+
+
+def test_the_front_goes_through_the_runs_that_nobody_beats(opened: Browser, example: dict[str, Any]) -> None:
+    """And only through these, at whatever price is chosen, with the keyboard; the table marks the same."""
+    rows, prices = example["cost"]["rows"], example["cost"]["prices"]
+    for number, (price, (tab, axis)) in enumerate(prices.items()):
+        opened.run(f"document.querySelectorAll('#cost .filters button')[{number}].focus()")
+        opened.press("Enter")
+        assert opened.run("document.querySelector('#cost .filters [aria-pressed=true]').textContent") == tab
+        assert opened.run("document.activeElement.textContent") == tab
+        opened.wait("document.querySelector('#cost .plot .mark')")
+        assert opened.run("document.querySelector('#cost .axis-name').textContent") == axis
+        path = opened.run("document.querySelector('#cost .plot .line').getAttribute('d')")
+        corners = {corner.strip("ML") for corner in re.findall(r"[ML][^ML]+", path)}
+        marks = opened.each("#cost .plot .mark", "[e.textContent, e.getAttribute('transform')]")
+        met = [said.split(":")[0] for said, where in marks if where[len("translate(") : -1] in corners]
+        best = [row["run"] for row in rows if price in row["front"]]
+        assert met == best
+        assert 0 < len(best) < len(rows)
+        shown = next(
+            k
+            for k, title in enumerate(opened.each("#cost .body > .scroll thead th"))
+            if title.lower().startswith(tab.lower())
+        )
+        marked = opened.each(
+            "#cost .body > .scroll tbody tr", f"[e.children[0].textContent, e.children[{shown}].textContent]"
+        )
+        assert [run for run, text in marked if "◆" in text] == best
 
 
 def test_the_theme_turns(opened: Browser) -> None:
