@@ -30,7 +30,8 @@ def main(images: int) -> None:
         (folder / "params.yaml").write_text((ROOT / "params.yaml").read_text())
         wanted = (f"simulation.images={images}", "simulation.size=64", "engine.kind=processes")
         stage(folder, "pipeline.ingest", "images.zarr", "quarantine.csv", *wanted)
-        seconds = stage(folder, "pipeline.audit", "images.zarr", "audit.json", "audit")
+        stage(folder, "pipeline.describe", "images.zarr", "lenses.parquet", "engine.kind=processes")
+        seconds = stage(folder, "pipeline.audit", "images.zarr", "lenses.parquet", "audit.json", "audit")
         print(
             f"{images} images audited in {seconds:.1f} s, {images / seconds:.0f} images/s   "
             f"bar {BAR} s: {'met' if seconds <= BAR else 'MISSED'}"

@@ -1,10 +1,11 @@
 """Stage `audit`: what is wrong with the images and labels, before anything is learnt from them.
 
-    python -m pipeline.audit data/images.zarr data/audit.json data/audit
+    python -m pipeline.audit data/images.zarr data/lenses.parquet data/audit.json data/audit
 
 It writes what it found and succeeds, whatever it found; `split` is what refuses. Into the folder go the data card
 (`card.md`, `croissant.json`), the pairs of rows that show one lens (`pairs.csv`, which split keeps together), the
-findings as a table, and figures. `pipeline/checks` says what is looked for, `pipeline/findings.py` how grave it is.
+findings as a table, and figures. `pipeline/checks` says what is looked for, `pipeline/findings.py` how grave it is;
+flux and ring radius are those that `describe` measured.
 """
 
 import json
@@ -15,7 +16,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from pipeline import atomic, card, checks, findings, params
+from pipeline import atomic, card, checks, findings, lenses, params
 from pipeline.checks import duplicates, photons, shortcuts
 from pipeline.checks.measured import Measured
 from pipeline.command import run
@@ -27,10 +28,14 @@ PAIRS = ["row_a", "row_b", "similarity", "symmetry"]  # the columns of pairs.csv
 DIGITS = 4  # of the numbers written: more would change with the number of threads
 
 
-def audit(source: str, metrics: str, folder: str, overrides: Iterable[str] = ()) -> None:
-    """Look for faults in the store `source`; write them to the JSON file `metrics`, and all about them to `folder`."""
+def audit(source: str, described: str, metrics: str, folder: str, overrides: Iterable[str] = ()) -> None:
+    """Look for faults in the store `source`, whose table of lenses is `described`.
+
+    They are written to the JSON file `metrics`, and all about them to `folder`.
+    """
     params.read(overrides)
-    seen = checks.measure(Store(source))
+    store = Store(source)
+    seen = checks.measure(store, lenses.read(described, store.rows))
     found, pairs, skills = look(seen)
     statistics = _rounded(_statistics(seen, pairs, skills))
     _write(seen, found, statistics, pairs, skills, folder)
@@ -85,7 +90,7 @@ def _statistics(seen: Measured, pairs: pd.DataFrame, skills: list[shortcuts.Skil
             ((seen["top"] - seen["level"]) / seen["rms"].clip(np.finfo(float).tiny))[noisy]
         ),
         "flux_median": _median(seen["flux"]),
-        "ring_radius_median_pixels": _median(seen["ring_radius"]),
+        **_rings(seen),
         "exact_zeros_fraction": float(seen["zeros"].mean()),
         "noise_free_fraction": float(seen["noise_free"].mean()),
         "variance_per_mean": slope.value,
@@ -101,6 +106,14 @@ def _statistics(seen: Measured, pairs: pd.DataFrame, skills: list[shortcuts.Skil
             ends = {"min": known.min(), "median": np.median(known), "max": known.max()}
             numbers |= {f"{name}_{end}": float(value) for end, value in ends.items()}
     return numbers | {f"{skill.label}_from_{skill.source}": skill.value for skill in skills}
+
+
+def _rings(seen: Measured) -> dict[str, float]:
+    """In how many images a ring was found, and how large they are, in each unit that there is."""
+    radius, unit = seen["ring_radius"], seen["ring_unit"]
+    known = np.isfinite(radius)
+    medians = {f"ring_radius_median_{name}": _median(radius[known & (unit == name)]) for name in np.unique(unit[known])}
+    return {"ring_found_fraction": float(known.mean()), **medians}
 
 
 def _median(values: np.ndarray) -> float:
@@ -130,4 +143,4 @@ def _say(seen: Measured, found: list[Finding]) -> None:
 
 
 if __name__ == "__main__":
-    run(audit, "STORE METRICS FOLDER")
+    run(audit, "STORE LENSES METRICS FOLDER")

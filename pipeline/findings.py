@@ -36,8 +36,12 @@ KNOWN: dict[str, tuple[str, str]] = {  # code: severity, remedy
     "blank_images": ("warning", "leave them out: they carry labels and no lens"),
     "near_duplicates": ("warning", "nothing: split keeps them together; but they count as one lens, not as two"),
     "missing_labels": ("warning", "label them or leave them out; split leaves out rows without a chosen target"),
-    "shortcut_label": ("warning", "draw flux and ring radius independently of the label, or quote skill beyond them"),
-    "shortcut_class": ("warning", "draw flux and ring radius alike for every class, or quote skill beyond them"),
+    "shortcut_label": (
+        "warning",
+        "quote skill relative to that shortcut, as the verdict does for flux and ring radius, or draw what it reads "
+        "independently of the label (of the embedded lenses, simulation.preset: axion_free does)",
+    ),
+    "shortcut_class": ("warning", "quote skill relative to that shortcut, or draw what it reads alike for every class"),
     "psf_mixture": ("warning", "quote results by PSF, or convolve to the broadest one"),
     "not_square": ("warning", "cut squares out: ingest.prepare: [{cutout: {size: ...}}]; others cannot be turned"),
     "dtype": ("note", "nothing, if the numbers are whole counts below 2^24; features compute in float32"),

@@ -39,7 +39,8 @@ def test_wrong_words_get_the_usage(tiny: Path) -> None:
 
 def test_a_run_of_more_rows_than_there_are_or_an_unknown_option_is_one_line(tiny: Path) -> None:
     stage(tiny, "pipeline.ingest", "images.zarr", "quarantine.csv")
-    stage(tiny, "pipeline.audit", "images.zarr", "audit.json", "audit")
+    stage(tiny, "pipeline.describe", "images.zarr", "lenses.parquet")
+    stage(tiny, "pipeline.audit", "images.zarr", "lenses.parquet", "audit.json", "audit")
     stage(tiny, "pipeline.split", "images.zarr", "audit.json", "audit/pairs.csv", "split.json")
     stage(tiny, "pipeline.engineer", "raw", "images.zarr", "raw.zarr")
     stage(tiny, "pipeline.normalise", "images.zarr", "raw.zarr", "split.json", "raw")

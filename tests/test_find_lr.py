@@ -8,6 +8,7 @@ import pandas as pd
 import pytest
 
 from pipeline.audit import audit
+from pipeline.describe import describe
 from pipeline.engineer import engineer
 from pipeline.errors import InputError
 from pipeline.find_lr import find_lr
@@ -27,7 +28,8 @@ def prepared(tiny: Path) -> Path:
     maps, target = lenses(400, seed=0)
     np.savez(tiny / "source" / "blobs.npz", images=100 * maps[:, 0].numpy() + 300, mass=10 ** target[:, 0].numpy())
     ingest("images.zarr", "q.csv", ["ingest.source=npz", "ingest.path=source"])
-    audit("images.zarr", "audit.json", "audit")
+    describe("images.zarr", "lenses.parquet")
+    audit("images.zarr", "lenses.parquet", "audit.json", "audit")
     split("images.zarr", "audit.json", "audit/pairs.csv", "split.json")
     engineer("raw", "images.zarr", "raw.zarr")
     normalise("images.zarr", "raw.zarr", "split.json", "raw")

@@ -14,6 +14,7 @@ import pytest
 import torch
 
 from pipeline.audit import audit
+from pipeline.describe import describe
 from pipeline.engineer import engineer
 from pipeline.find_lr import find_lr
 from pipeline.ingest import ingest
@@ -36,7 +37,8 @@ FIT = [  # whatever has a state of its own
 @pytest.fixture
 def prepared(tiny: Path) -> Path:
     ingest("images.zarr", "quarantine.csv", ["simulation.images=400"])
-    audit("images.zarr", "audit.json", "audit")
+    describe("images.zarr", "lenses.parquet")
+    audit("images.zarr", "lenses.parquet", "audit.json", "audit")
     split("images.zarr", "audit.json", "audit/pairs.csv", "split.json")
     engineer("raw", "images.zarr", "raw.zarr")
     normalise("images.zarr", "raw.zarr", "split.json", "raw")

@@ -11,6 +11,7 @@ from scipy import stats
 
 from pipeline import params, placebo, store
 from pipeline.audit import audit
+from pipeline.describe import describe
 from pipeline.engineer import engineer
 from pipeline.errors import InputError
 from pipeline.figures import draw_gallery
@@ -55,7 +56,8 @@ def miniature(tmp_path_factory: pytest.TempPathFactory) -> Path:
         patch.setattr(arrays, "CHUNK_BYTES", 8 * 4 * 24 * 24 * 4)
         patch.setattr(arrays, "SHARD_BYTES", 16 * 4 * 24 * 24 * 4)
         ingest("images.zarr", "quarantine.csv")
-        audit("images.zarr", "audit.json", "audit")
+        describe("images.zarr", "lenses.parquet")
+        audit("images.zarr", "lenses.parquet", "audit.json", "audit")
         split("images.zarr", "audit.json", "audit/pairs.csv", "split.json", [f"split.seed={SEED}"])
         for name in (RECIPE, *KINDS.values()):
             engineer(name, "images.zarr", f"{name}.zarr")

@@ -9,6 +9,7 @@ import pytest
 
 from pipeline import store, tables
 from pipeline.audit import audit
+from pipeline.describe import describe
 from pipeline.engineer import engineer
 from pipeline.errors import InputError
 from pipeline.find_lr import find_lr
@@ -44,7 +45,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         patch.chdir(work)
         (work / "params.yaml").write_text(TINY.read_text())
         ingest("images.zarr", "quarantine.csv", TWO)
-        audit("images.zarr", "audit.json", "audit", TWO)
+        describe("images.zarr", "lenses.parquet", TWO)
+        audit("images.zarr", "lenses.parquet", "audit.json", "audit", TWO)
         split("images.zarr", "audit.json", "audit/pairs.csv", "split.json", TWO)
         for kind in ("identity", "psf_wide"):
             shift(kind, "images.zarr", "split.json", f"{kind}.zarr", TWO)

@@ -17,6 +17,7 @@ import s3fs
 from pipeline import store, tables
 from pipeline.audit import audit
 from pipeline.baselines import baselines
+from pipeline.describe import describe
 from pipeline.engineer import engineer
 from pipeline.errors import InputError
 from pipeline.find_lr import find_lr
@@ -168,7 +169,8 @@ def test_the_stages_run_from_ingest_to_predictions_on_urls(bucket: str, tiny: Pa
             f"{home}/{name}" for name in ("images.zarr", "split.json", "raw.zarr", "prepared", "raw-cnn-all-0")
         )
         ingest(images, f"{home}/quarantine.csv")
-        audit(images, f"{home}/audit.json", f"{home}/audit")
+        describe(images, f"{home}/lenses.parquet")
+        audit(images, f"{home}/lenses.parquet", f"{home}/audit.json", f"{home}/audit")
         split(images, f"{home}/audit.json", f"{home}/audit/pairs.csv", split_file)
         engineer("engineered", images, raw)
         normalise(images, raw, split_file, prepared)

@@ -15,6 +15,7 @@ from models.training.predict import answers
 from pipeline import store, tables
 from pipeline.answering import load
 from pipeline.audit import audit
+from pipeline.describe import describe
 from pipeline.engineer import engineer
 from pipeline.find_lr import find_lr
 from pipeline.ingest import ingest
@@ -194,7 +195,8 @@ def test_a_network_that_answers_nothing_is_named_when_it_is_written_and_whenever
 
 def test_a_network_with_a_spread_of_its_own_goes_from_images_to_a_verdict_s_cells(tiny: Path) -> None:
     ingest("images.zarr", "quarantine.csv")
-    audit("images.zarr", "audit.json", "audit")
+    describe("images.zarr", "lenses.parquet")
+    audit("images.zarr", "lenses.parquet", "audit.json", "audit")
     split("images.zarr", "audit.json", "audit/pairs.csv", "split.json")
     engineer("raw", "images.zarr", "raw.zarr")
     normalise("images.zarr", "raw.zarr", "split.json", "prepared")

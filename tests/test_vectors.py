@@ -9,6 +9,7 @@ import torch
 
 from pipeline.answering import load
 from pipeline.audit import audit
+from pipeline.describe import describe
 from pipeline.engineer import engineer
 from pipeline.find_lr import find_lr
 from pipeline.ingest import ingest
@@ -23,7 +24,8 @@ from pipeline.train import train
 def prepared(tiny: Path) -> Path:
     """The engineered input in miniature, with its vectors."""
     ingest("images.zarr", "quarantine.csv")
-    audit("images.zarr", "audit.json", "audit")
+    describe("images.zarr", "lenses.parquet")
+    audit("images.zarr", "lenses.parquet", "audit.json", "audit")
     split("images.zarr", "audit.json", "audit/pairs.csv", "split.json")
     engineer("engineered", "images.zarr", "engineered.zarr")
     normalise("images.zarr", "engineered.zarr", "split.json", "prepared")

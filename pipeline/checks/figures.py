@@ -155,15 +155,17 @@ def _band(seen: Measured, rows: Int[np.ndarray, " m"]) -> Float[np.ndarray, "m h
 
 
 def _shortcuts(skills: Iterable[shortcuts.Skill]) -> Figure | None:
-    """What flux, ring radius and radial profile tell of each label."""
+    """What each input tells of each label."""
     skills = list(skills)
     labels = list(dict.fromkeys(skill.label for skill in skills))
     if not labels:
         return None
-    figure, axis = plt.subplots(figsize=(max(4.2, 2.2 * len(labels) + 1.6), 3.0))
-    for k, source in enumerate(shortcuts.INPUTS):
+    figure, axis = plt.subplots(figsize=(max(4.2, 2.8 * len(labels) + 2.0), 3.0))
+    step = 0.9 / len(shortcuts.INPUTS)
+    first = -step * (len(shortcuts.INPUTS) - 1) / 2
+    for k, (source, said) in enumerate(shortcuts.INPUTS.items()):
         heights = [max(0.0, skill.value) for skill in skills if skill.source == source]
-        bars = axis.bar(np.arange(len(labels)) + 0.27 * (k - 1), heights, 0.25, label=shortcuts.INPUTS[source])
+        bars = axis.bar(np.arange(len(labels)) + first + k * step, heights, 0.9 * step, label=said)
         axis.bar_label(bars, fmt="%.2f", fontsize=8, padding=1)
     warned = "above: a warning, for\nall but the profile"
     axis.axhline(shortcuts.HIGH, color="0.4", lw=1, ls="--", label=warned, zorder=0)

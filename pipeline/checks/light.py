@@ -1,4 +1,4 @@
-"""Light: how much there is, at what radius, and where; the little that a shortcut would need."""
+"""Light: whether there is any, at what radius, and where."""
 
 import numpy as np
 from jaxtyping import Float
@@ -18,17 +18,14 @@ SURE = 3.0  # standard errors
 def measure(
     images: Float[np.ndarray, "n h w"], level: Float[np.ndarray, " n"], rms: Float[np.ndarray, " n"]
 ) -> dict[str, np.ndarray]:
-    """Flux, radial profile, radius of its peak, S/N of the brightest box, and centroid of what is above the noise."""
+    """Radial profile, S/N of the brightest box, and centroid of what is above the noise."""
     above = images - level[:, None, None]
-    profile = _profile(above)
     boxes = frame.separable(above, np.full(BOX, 1 / BOX))
     border = frame.inner(frame.sky(*images.shape[1:]), BOX // 2)
     scatter = GAUSSIAN_MAD * np.median(np.abs(boxes[:, border]), axis=1) if border.any() else rms / BOX
     brightest = boxes.max(axis=(1, 2))
     return {
-        "flux": images.sum(axis=(1, 2)),
-        "profile": profile,
-        "ring_radius": _peak(profile),
+        "profile": _profile(above),
         "detection": np.where(
             scatter > 0, brightest / np.where(scatter > 0, scatter, 1.0), np.where(brightest > 0, np.inf, 0)
         ),
@@ -45,19 +42,6 @@ def _profile(above: Float[np.ndarray, "n h w"]) -> Float[np.ndarray, "n r"]:
     weights[np.flatnonzero(inside), annulus[inside]] = 1.0
     filled = weights.sum(axis=0) > 0  # of an even frame no pixel is within half a pixel of the middle
     return above.reshape(len(above), -1) @ (weights / weights.sum(axis=0).clip(1))[:, filled]
-
-
-def _peak(profile: Float[np.ndarray, "n r"]) -> Float[np.ndarray, " n"]:
-    """Where the profile is highest, to a fraction of an annulus by a parabola through three points; annuli."""
-    rows, middle = np.arange(len(profile)), profile.argmax(axis=1)
-    inside = (middle > 0) & (middle < profile.shape[1] - 1)
-    at = middle.clip(1, max(1, profile.shape[1] - 2))
-    if profile.shape[1] < 3:
-        return middle.astype(float)
-    before, here, after = (profile[rows, at + step] for step in (-1, 0, 1))
-    bend = before - 2 * here + after
-    shift = np.where(inside & (bend < 0), 0.5 * (before - after) / np.where(bend < 0, bend, -1.0), 0.0)
-    return middle + shift
 
 
 def _centroid(bright: Float[np.ndarray, "n h w"]) -> Float[np.ndarray, "n 2"]:

@@ -14,9 +14,9 @@ FIRST = 5  # ids that a finding names
 
 @dataclass(frozen=True)
 class Measured:
-    """A store, its columns, and what was measured of every image in one pass over the pixels.
+    """A store, its columns, those of its table of lenses, and what one pass over the pixels measured of every image.
 
-    The keys of both are given by the files of this package and by `ingest`; a store from elsewhere may lack columns.
+    The keys of all are given by the files of this package and by `ingest`; a store from elsewhere may lack columns.
     """
 
     store: Store

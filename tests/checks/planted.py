@@ -7,8 +7,10 @@ from typing import Any
 
 import numpy as np
 
-from pipeline import params, store
+from pipeline import checks, lenses, params, store
+from pipeline.checks.measured import Measured
 from pipeline.checks.symmetries import SYMMETRIES
+from pipeline.describe import describe
 from pipeline.lensing import imaging, populations
 from pipeline.sources import OBSERVED, simulation
 from pipeline.store import Array, Store
@@ -45,14 +47,21 @@ def axes(values: np.ndarray) -> tuple[str, ...]:
     return tuple("bhw"[: values.ndim - 1]) if values.ndim == 4 else tuple("t"[: values.ndim - 1])
 
 
+def measured(stored: Store) -> Measured:
+    """What the audit measures of a store, after `describe`."""
+    table = Path(stored.path).with_suffix(".parquet")
+    describe(str(stored.path), str(table))
+    return checks.measure(stored, lenses.read(table, stored.rows))
+
+
 def preset() -> params.Simulation:
-    """Bright lenses: noise hides little of them."""
+    """Bright lenses: noise hides little of them; and halos of any mass, so that no ring tells of the label."""
     bright = (
         "size=48",
         "pixel_scale=0.1",
         "psf_fwhm=0.16",
         "supersampling=2",
-        "priors={source_magnitude: {uniform: [22.0, 23.0]}}",
+        "priors={source_magnitude: {uniform: [22.0, 23.0]}, einstein_radius: {uniform: [0.9, 1.4]}}",
     )
     return params.read([f"simulation.{override}" for override in bright], "simulation", path=TINY)
 
@@ -175,8 +184,31 @@ def labelled_by_flux(lenses: Lenses) -> Lenses:
 
 
 def classed_by_flux(lenses: Lenses) -> Lenses:
-    flux = lenses["images"].sum(axis=(1, 2, 3))
-    return lenses.but(kind=np.where(flux > np.median(flux), "axion", "cdm"))
+    return _classed(lenses, lenses["images"].sum(axis=(1, 2, 3)))
+
+
+def einstein_radii() -> np.ndarray:
+    """As they were drawn, and not as anybody measures them."""
+    return simulation.draw(preset(), range(IMAGES)).parameters["einstein_radius"]
+
+
+def labelled_by_radius(lenses: Lenses) -> Lenses:
+    return lenses.but(targets=np.log10(einstein_radii())[:, None])
+
+
+def classed_by_radius(lenses: Lenses) -> Lenses:
+    return _classed(lenses, einstein_radii())
+
+
+def labelled_by_sky(lenses: Lenses) -> Lenses:
+    """Each sky was left at a level of its own, below its noise, and that is the label."""
+    level = np.random.default_rng(2).uniform(-0.005, 0.005, IMAGES)  # of a noise of 0.011
+    images = lenses["images"] + level[:, None, None, None].astype(np.float32)
+    return lenses.but(images=images, targets=level[:, None])
+
+
+def _classed(lenses: Lenses, by: np.ndarray) -> Lenses:
+    return lenses.but(kind=np.where(by > np.median(by), "axion", "cdm"))
 
 
 FAULTS: dict[str, tuple[str, Callable[[Lenses], Lenses]]] = {  # what is done: the code that must be found
@@ -203,6 +235,9 @@ FAULTS: dict[str, tuple[str, Callable[[Lenses], Lenses]]] = {  # what is done: t
     "the logarithm of zero": ("infinite_labels", changed("targets", [5], -np.inf)),
     "the flux as the label": ("shortcut_label", labelled_by_flux),
     "the flux as the class": ("shortcut_class", classed_by_flux),
+    "the ring radius as the label": ("shortcut_label", labelled_by_radius),
+    "the ring radius as the class": ("shortcut_class", classed_by_radius),
+    "the level of the sky as the label": ("shortcut_label", labelled_by_sky),
     "one halo in two groups": ("reuse", changed("identities", [7, 9], "halo-2")),
     "one id twice": ("repeated_ids", changed("id", [7], "lens-0003")),
     "two pixel scales": ("pixel_scale_mixture", changed("observed", slice(100), [0.2, 0.16, 2264.0, 1.0, 25.72])),
