@@ -325,6 +325,17 @@ def test_a_distribution_is_judged_by_its_own_intervals() -> None:
     assert told["pit_band"] == pytest.approx((100 / 3 - 2 * deviation, 100 / 3 + 2 * deviation))
 
 
+def test_a_joint_density_is_told_once_however_many_targets_it_is_of() -> None:
+    nll = {"value": -1.25, "low": -1.3, "high": -1.2}
+    cells = [
+        {"run": run, "arm": [run, "cnn", "all", target], "spreads": {"conformal": {}} | more}
+        for run, more in (("a", {"nll_joint": nll}), ("b", {}))
+        for target in ("mass", "slope")
+    ]
+    assert errors.calibration({"cells": cells}) == {"runs": [], "joint": [{"run": "a", "nll": nll}]}
+    assert errors.calibration({"cells": cells[2:]}) == {}
+
+
 # ---------------------------------------------------------------------------- cost, audit, card, making
 
 

@@ -59,9 +59,17 @@ def curves(learning: pd.DataFrame) -> dict[str, Any]:
 
 
 def calibration(details: Details) -> dict[str, Any]:
-    """Coverage of each cell's intervals: its own, where it says a distribution, or split-conformal ones."""
+    """Coverage of each cell's intervals: its own, where it says a distribution, or split-conformal ones.
+
+    And minus the log-density of all targets together, of networks that say one. Nothing where no interval is known.
+    """
     runs = [_calibrated(cell) for cell in details["cells"]]
-    return {"runs": [run for run in runs if run["coverage"]]}
+    joint = {cell["run"]: cell["spreads"]["nll_joint"] for cell in details["cells"] if "nll_joint" in cell["spreads"]}
+    told = {
+        "runs": [run for run in runs if run["coverage"]],
+        "joint": [{"run": run, "nll": one} for run, one in joint.items()],
+    }
+    return told if any(told.values()) else {}
 
 
 def _calibrated(cell: Mapping[str, Any]) -> dict[str, Any]:

@@ -196,7 +196,7 @@ class Content(TypedDict, total=False):
     lenses: Lenses  # needs scatter
     bins: Mapping[str, Sequence[View]]  # {views}
     curves: Mapping[str, Mapping[str, Curves]]  # {runs: {run: Curves}}
-    calibration: Mapping[str, Sequence[Calibration]]  # {runs}
+    calibration: Mapping[str, Sequence[Any]]  # {runs: [Calibration], joint: [{run, nll: Figure}] of all targets}
     ablation: Mapping[str, Any]  # {unit, rows: [Effect]}
     efficiency: Mapping[str, Any]  # {unit, arms: [Arm], saved: [{name, ratio: Figure, said}]}
     robustness: Mapping[str, Any]  # {unit, nominal, rows: [Shifted]}

@@ -50,8 +50,12 @@ function curves({ runs }) {
   return [el("div", { class: "controls" }, choice("Run", Object.keys(runs), items[0].target, (name) => show(items.find((item) => item.target === name)))), box];
 }
 
-function calibration({ runs }) {
-  return byTarget(runs, (items) => [
+function calibration({ runs, joint = [] }) {
+  const together = joint.length
+    ? table("All targets together: minus the logarithm of the density at the truth [nat]; smaller is better", [
+        words("Run", (row) => row.run), figures("Joint negative log-likelihood", joint, (row) => row.nll)], joint)
+    : null;
+  const chosen = (items) => [
     chart({
       label: "observed against nominal coverage", widest: 560, height: 460,
       x: { label: "nominal coverage", domain: [0, 1] },
@@ -60,7 +64,8 @@ function calibration({ runs }) {
       series: items.map(({ run, coverage }) => ({ name: run, index: place(run), line: true, dodge: true, points: coverage.map(({ nominal, observed, low, high }) => ({ x: nominal, y: observed, low, high, said: said({ value: observed, low, high }, 3) })) })),
     }),
     el("div", { class: "small-multiples" }, items.filter((item) => item.pit).map(histogram)),
-  ]);
+  ];
+  return [runs.length ? byTarget(runs, chosen) : null, together];
 }
 
 function histogram({ run, pit, pit_band: band }) {

@@ -6,12 +6,13 @@ fails on the hard ones.
 
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 from jaxtyping import Bool, Float
 
 from pipeline.errors import InputError
-from pipeline.verdict.cells import Cell
+from pipeline.verdict.cells import SCORES, Cell
 
 SHOWN = 3  # ids that a line names
 
@@ -76,13 +77,14 @@ def _lost(cell: Cell, seed: int, lost: Bool[np.ndarray, " n"]) -> str:
 
 def _scored(cell: Cell) -> tuple[Cell, list[str]]:
     """Without a score that is infinite for some lens, as a density's of a truth that it excludes."""
-    gaps = {name: _gaps(getattr(cell, name)) for name in ("nll", "tarp")}
+    gaps = {name: _gaps(getattr(cell, name)) for name in SCORES}
     said = [
         f"`{cell.name}`: {name} of {cell.target} is not finite for {count} answers; it is not averaged."
         for name, count in gaps.items()
         if count
     ]
-    return replace(cell, nll=None if gaps["nll"] else cell.nll, tarp=None if gaps["tarp"] else cell.tarp), said
+    lost: dict[str, Any] = {name: None for name, count in gaps.items() if count}
+    return replace(cell, **lost), said
 
 
 def _gaps(values: Float[np.ndarray, "s n"] | None) -> int:

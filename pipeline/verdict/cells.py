@@ -17,6 +17,7 @@ from pipeline.errors import InputError
 from pipeline.places import Place
 
 Key = tuple[str, str, str]  # input, backbone, size
+SCORES = ("nll", "nll_joint", "tarp")  # columns of the tables: what a distribution is worth, lens by lens
 
 
 @dataclass(frozen=True)
@@ -34,6 +35,7 @@ class Cell:
     residuals: Float[np.ndarray, "s m"]  # prediction - truth of the calibration rows
     quantiles: Float[np.ndarray, "s n q"] | None = None  # at tables.LEVELS, where the network has a distribution
     nll: Float[np.ndarray, "s n"] | None = None  # of that distribution, per unit of the target
+    nll_joint: Float[np.ndarray, "s n"] | None = None  # of a distribution of several targets together, the same on each
     tarp: Float[np.ndarray, "s n"] | None = None  # of several targets together
 
     @property
@@ -61,7 +63,7 @@ class Cell:
 
     def _by_lens(self) -> dict[str, np.ndarray]:
         """What is (s, n, ...), as far as it is there."""
-        known = {name: getattr(self, name) for name in ("prediction", "quantiles", "nll", "tarp")}
+        known = {name: getattr(self, name) for name in ("prediction", "quantiles", *SCORES)}
         return {name: values for name, values in known.items() if values is not None}
 
 
@@ -105,8 +107,7 @@ def _of_key(folder: Place, key: Key, seeds: Sequence[int]) -> list[Cell]:
                 _stacked(lines, "prediction"),
                 np.stack([(table["prediction"] - table["truth"]).to_numpy() for table in calibration]),
                 _stacked(lines, *(f"q{level:g}" for level in tables.LEVELS)),
-                _stacked(lines, "nll"),
-                _stacked(lines, "tarp"),
+                **{name: _stacked(lines, name) for name in SCORES},
             )
         )
     return cells

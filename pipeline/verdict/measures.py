@@ -71,8 +71,9 @@ def spreads(cell: Cell, groups: Int[np.ndarray, " n"], confidence: float) -> dic
     found["calibration_error"] = float(distribution.calibration_error(*said).mean())
     found["pit"] = np.histogram(level, PIT_BINS, (0, 1))[0].tolist()  # of all seeds
     found["pit_distance"] = float(np.mean([distribution.ks_uniform(one)[0] for one in level]))
-    if cell.nll is not None:
-        found["nll"] = figure(of_mean(cell.nll, groups, confidence))
+    for name, score in (("nll", cell.nll), ("nll_joint", cell.nll_joint)):
+        if score is not None:
+            found[name] = figure(of_mean(score, groups, confidence))
     if cell.tarp is not None:
         found["tarp"] = _curve(tarp.expected_coverage(cell.tarp, TARP_LEVELS, groups, confidence))
     return found

@@ -8,14 +8,25 @@ from pipeline.findings import Finding
 from pipeline.verdict import measures, words
 from pipeline.verdict.cells import Cell
 from pipeline.verdict.judging import NO_INPUT, Answered, Verdict
-from pipeline.verdict.questions import CONTROL, PRIMARY
+from pipeline.verdict.questions import CONTROL, PRIMARY, Arm
 
 
 def markdown(found: Verdict, audit: Iterable[Finding]) -> str:
     """The verdict as it is printed."""
     parts = [words.cautions(audit, found.said)]
     parts += [_section(found, target) for target in dict.fromkeys(cell.target for cell in found.cells)]
+    parts += [words.joint_table(_joint(found), found.confidence, found.several_sizes)]
     return "\n".join(part for part in parts if part)
+
+
+def _joint(found: Verdict) -> dict[Arm, Mapping[str, float]]:
+    """What the joint distribution of all targets is worth, of each network that says one."""
+    first = next(iter(found.units))
+    return {
+        cell.key: found.spreads[cell.key]["nll_joint"]
+        for cell in found.cells
+        if cell.target == first and "nll_joint" in found.spreads[cell.key]
+    }
 
 
 def sentences(found: Verdict) -> list[str]:

@@ -83,6 +83,24 @@ def score_table(lines: Sequence[tuple[str, str, Mapping[str, Any]]], unit: str) 
     ]
 
 
+def joint_table(found: Mapping[Arm, Mapping[str, float]], confidence: float, several_sizes: bool) -> str:
+    """Minus the log-density of all targets together at the truth, by arm; nothing where no network says one."""
+    if not found:
+        return ""
+    lines = [
+        "**All targets together**: minus the logarithm of the density at the truth; smaller is better",
+        "",
+        f"| input | predictor | joint negative log-likelihood [nat], {confidence:.0%} interval |",
+        "|---|---|---|",
+        *(
+            f"| {arm[0]} | {named(arm, several_sizes)} | "
+            f"{number(one['value'])} [{number(one['low'])}, {number(one['high'])}] |"
+            for arm, one in found.items()
+        ),
+    ]
+    return "\n".join([*lines, ""])
+
+
 def contrast_table(
     rmse: Mapping[Arm, Contrast],
     mae: Mapping[Arm, Contrast],

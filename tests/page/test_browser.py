@@ -122,6 +122,12 @@ def test_every_verdict_is_a_word_beside_its_sign(opened: Browser) -> None:
     assert words == {"▲ better", "▼ worse", "≈ equivalent", "? undecided"}
 
 
+def test_a_joint_density_stands_under_the_calibration_of_every_target(opened: Browser) -> None:
+    caption = opened.each("#calibration caption")
+    assert caption == ["All targets together: minus the logarithm of the density at the truth [nat]; smaller is better"]
+    assert opened.each("#calibration td .value") == ["−1.250", "−1.250"]
+
+
 def test_a_lens_opens_with_what_was_predicted_of_it_and_closes(opened: Browser, example: dict[str, Any]) -> None:
     opened.click('[data-lens="0"]')
     assert opened.run("document.getElementById('panel').open")

@@ -78,9 +78,10 @@ def test_a_calibration_row_without_an_answer_widens_nothing(generator: np.random
     assert line.startswith("`raw-cnn-all`: no finite mass for 1 of 5 calibration lenses")
 
 
-@pytest.mark.parametrize("name", ["nll", "tarp"])
+@pytest.mark.parametrize("name", ["nll", "nll_joint", "tarp"])
 def test_an_infinite_score_is_said_and_not_averaged(generator: np.random.Generator, name: str) -> None:
     scores = {"nll": generator.normal(size=(2, 8)), "tarp": generator.uniform(size=(2, 8))}
+    scores["nll_joint"] = generator.normal(size=(2, 8))
     scores[name][1, 4] = np.inf
     (found,), (line,) = answered([cell(generator.normal(size=(2, 8)), **scores)])
     assert len(found.id) == 8

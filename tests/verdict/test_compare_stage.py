@@ -208,6 +208,31 @@ def test_a_network_that_says_a_distribution_is_judged_by_it(tiny: Path) -> None:
         assert (own["value"] > 0.8) == (scale < 1), "half the error in an interval of the same width"
 
 
+def test_the_density_of_all_targets_together_is_told_once(tiny: Path) -> None:
+    """As the tables have it, the same on each target's line; only of the network that says one."""
+    fabricate(tiny, (0, 1), targets=("mass", "slope"), sigma=1.0)
+    _, _, text = run((0, 1))
+    assert "All targets together" not in text
+    joint = np.random.default_rng(8).normal(size=60)
+    for seed in (0, 1):
+        change(f"raw-cnn-all-{seed}", nll_joint=lambda table, seed=seed: _by_lens(table, joint + seed))
+    _, details, text = run((0, 1))
+    told = [cell["spreads"].get("nll_joint") for cell in details["cells"]]
+    assert told[0] == told[1]
+    assert told[2:] == [None, None]
+    assert told[0]["value"] == pytest.approx(joint.mean() + 0.5, rel=1e-12)
+    assert told[0]["low"] < told[0]["value"] < told[0]["high"]
+    (line,) = rows(text.partition("**All targets together**")[2])[1:]
+    assert line[:2] == ["raw", "cnn"]
+    assert float(line[2].split()[0].replace("−", "-")) == pytest.approx(told[0]["value"], abs=5e-5)
+
+
+def _by_lens(table: pd.DataFrame, values: np.ndarray) -> pd.Series:
+    """A column of the lines of test lenses, by the number in their name; of other lines 0."""
+    number = table["id"].str.rpartition(" ")[2].astype(int)
+    return pd.Series(values[number], index=table.index).where(table["role"] == "test", 0.0)
+
+
 # too little to decide
 
 
