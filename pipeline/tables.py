@@ -31,6 +31,8 @@ BELOW = (0.5, 1, 2.5, 5, 7.5, 10, 12.5, 16, 20, 25, 30, 35, 40, 45)
 LEVELS = (*BELOW, 50, *(100 - level for level in reversed(BELOW)))
 NUMBERS = ("truth", "prediction", "spread", *(f"q{level:g}" for level in LEVELS), "nll", "nll_joint", "tarp")
 
+IN_DEX = " [dex]"  # what errors of a logarithm are in, as printed after a metric's name
+
 STORE_OF_ROLE = {"validation": "fit.zarr", "calibration": "fit.zarr", "test": "test.zarr"}
 
 
@@ -144,7 +146,7 @@ def units(table: pd.DataFrame) -> dict[str, str]:
 
 
 def _printed(unit: str) -> str:
-    return f" [{'dex' if unit.startswith('dex(') else unit}]" if unit else ""
+    return IN_DEX if unit.startswith("dex(") else f" [{unit}]" if unit else ""
 
 
 def write(table: pd.DataFrame, path: str | Place) -> None:

@@ -85,14 +85,16 @@ def judged(
     whole, lost = answered(cells)
     known = reading.columns(lenses, whole[0].id)
     groups, at = known["group"].to_numpy(), chosen.confidence
-    references = _references(plain[SHORTCUTS], whole)
+    references, units = _references(plain[SHORTCUTS], whole), tables.units(plain[SHORTCUTS])
     by_bin = [measures.by_bin(cell, groups, _covariates(cell, known), chosen.bins, at) for cell in whole]
     return Verdict(
         cells=whole,
-        units=tables.units(plain[SHORTCUTS]),
+        units=units,
         said=[*said, *lost, *_unlike(whole, asked)],
         plain=_plain(plain, whole[0].id),
-        measured={cell.key: measures.metrics(cell, groups, references[cell.target], at) for cell in whole},
+        measured={
+            cell.key: measures.metrics(cell, groups, references[cell.target], at, units[cell.target]) for cell in whole
+        },
         spreads={cell.key: measures.spreads(cell, groups, at) for cell in whole},
         plateaus={cell.key: measures.flat(cell, groups, at) for cell in whole},
         answers={name: _answer(whole, family, groups, chosen) for name, family in asked.items()},

@@ -127,12 +127,13 @@ def read(folder: Place, shift: str, cell: Cell) -> Cell:
     name = f"{shift}/{cell.name}"
     levels = [] if cell.quantiles is None else [f"q{level:g}" for level in tables.LEVELS]
     runs = [_lines(folder / f"{name}-{seed}.parquet", cell, levels) for seed in cell.seeds]
+    unknown: dict[str, Any] = dict.fromkeys(reading.SCORES)
     return replace(
         cell,
         input=f"{shift}/{cell.input}",
         prediction=np.stack([lines["prediction"].to_numpy(dtype=float) for lines in runs]),
         quantiles=np.stack([lines[levels].to_numpy(dtype=float) for lines in runs]) if levels else None,
-        **dict.fromkeys(reading.SCORES),
+        **unknown,
     )
 
 

@@ -89,6 +89,20 @@ def test_the_metrics_are_scikit_learns(tiny: Path) -> None:
     assert skill == pytest.approx(1 - np.mean(squares) / 0.9**2, rel=1e-9)
 
 
+def test_a_limit_in_dex_is_held_against_targets_in_dex_alone(tiny: Path) -> None:
+    """Of a slope a third is no factor of two."""
+    fabricate(tiny, (0, 1), targets=("mass", "slope"))
+    metrics, _, _ = run((0, 1))
+    mass, slope = (metrics["network"]["raw"]["cnn"]["all"][target] for target in ("mass", "slope"))
+    assert set(mass) - set(slope) == {"outliers_dex"}
+    shares = []
+    for one in answers("raw-cnn-all", (0, 1)):
+        error = (one["prediction"] - one["truth"])[one["target"] == "mass"]
+        shares.append((np.abs(error - error.median()) > 0.3).mean())
+    assert mass["outliers_dex"] == pytest.approx(np.mean(shares), rel=1e-12)
+    assert 0 < mass["outliers_dex"] < 1
+
+
 def test_half_the_error_is_better_and_twice_the_error_is_worse(tiny: Path) -> None:
     fabricate(tiny, SIX)
     _, details, text = run(SIX)
