@@ -186,14 +186,23 @@ def _references(shortcuts: pd.DataFrame, cells: Sequence[Cell]) -> dict[str, dic
 
 
 def _plain(plain: Mapping[str, pd.DataFrame], ids: np.ndarray) -> Plain:
-    """By input and model, the headline of what is no network, for the lenses that the networks are judged by."""
+    """By input and model, the headline of what is no network, for the lenses that the networks are judged by.
+
+    What says the same of another input stands under the first alone: the trees of a recipe and of that recipe without
+    one of its maps are fitted to the same vectors.
+    """
     found: dict[str, dict[str, dict[str, dict[str, float]]]] = {}
+    seen: set[tuple[Any, ...]] = set()
     for name in [SHORTCUTS, *(name for name in plain if name != SHORTCUTS)]:
         known = plain[name][plain[name]["id"].isin(ids)]
         for (model, target), lines in known.groupby(["model", "target"], sort=False):
             if name != SHORTCUTS and model == "constant":
                 continue  # the same of every input
             truth, prediction = lines["truth"].to_numpy(), lines["prediction"].to_numpy()
+            same = (model, target, prediction.tobytes())
+            if same in seen:
+                continue
+            seen.add(same)
             own = found.setdefault(NO_INPUT if name == SHORTCUTS else name, {}).setdefault(str(model), {})
             own[str(target)] = measures.headline(truth, prediction[None])
     return found

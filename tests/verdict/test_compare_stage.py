@@ -178,6 +178,18 @@ def test_the_verdict_has_a_line_for_every_predictor_and_every_contrast(tiny: Pat
     assert set(metrics["network"]["engineered_shuffled"]["resnet"]["100"]) == {"mass", "slope"}
 
 
+def test_trees_on_the_same_vectors_stand_once(tiny: Path) -> None:
+    """A recipe without one of its maps has all of its vectors."""
+    inputs = ("raw", "engineered", "engineered_without_ridge", "engineered_shuffled")
+    fabricate(tiny, (0, 1), inputs)
+    parts = "{raw: {maps: {pixels: {}}}, engineered: {maps: {intensity: {}, ridge: {}}, vectors: {radial_profile: {}}}}"
+    metrics, _, text = run((0, 1), f"train.inputs=[{', '.join(inputs)}]", f"features.recipes={parts}")
+    told = [row[0] for row in rows(text) if row[1] == "tree on vectors"]
+    assert told == ["engineered", "engineered_shuffled"]
+    assert set(metrics["plain"]) == {"none", *told}
+    assert {"engineered_without_ridge"} <= {row[0] for row in rows(text)}, "its networks are there"
+
+
 def test_the_audits_cautions_stand_at_the_top(tiny: Path) -> None:
     fabricate(tiny, SIX)
     _, _, text = run(SIX)
