@@ -144,7 +144,8 @@ def lined_up(table: pd.DataFrame, ids: np.ndarray, name: str, remedy: str) -> pd
     at = index.get_indexer(ids)
     absent = ids[at < 0]
     if len(absent):
-        raise InputError(f"{name}: no line for {absent[0]}, and {len(absent) - 1} more; {remedy}")
+        others = ["", " and 1 other", f" and {len(absent) - 1} others"][min(len(absent) - 1, 2)]
+        raise InputError(f"{name}: no line for {absent[0]}{others}; {remedy}")
     return table.iloc[at].reset_index(drop=True)
 
 

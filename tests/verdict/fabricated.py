@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 from scipy.special import ndtri
 
+from pipeline import lenses as table_of_lenses
 from pipeline import tables
 from pipeline.findings import finding, plain
 from pipeline.verdict.cells import Cell
@@ -85,10 +86,11 @@ def fabricate(
         models = {"constant": 1.5} | ({} if name == "raw" else {"tree": TREES.get(name, 0.7)})
         tables.write(_without_a_network(models, targets, lenses), folder / "baselines" / f"{name}.parquet")
     tables.write(_without_a_network(SHORTCUTS, targets, lenses), folder / "baselines" / "shortcuts.parquet")
-    described = {"id": ids(lenses)[::-1], "group": np.arange(lenses) // 2}
+    described = {"id": ids(lenses)[::-1], "row": np.arange(lenses), "group": np.arange(lenses) // 2}
     described |= {name: generator.lognormal(size=lenses) for name in ("signal_to_noise", "ring_over_psf")}
-    tables.write(pd.DataFrame(described), folder / "lenses.parquet")
-    (folder / "split.json").write_text(json.dumps({"counts": {"train": 450}}))
+    described |= {"kind": "", "flux": 1.0, "ring_radius": 1.0, "ring_unit": "arcsec"}
+    table_of_lenses.write(pd.DataFrame(described), folder / "lenses.parquet")
+    (folder / "split.json").write_text(json.dumps({"rows": lenses, "counts": {"train": 450}}))
     found = [finding("noise_free", f"no noise in {lenses} of {lenses} images"), finding("dtype", "float64")]
     (folder / "audit.json").write_text(json.dumps({"findings": plain(found)}))
 

@@ -86,7 +86,7 @@ def test_an_infinite_score_is_said_and_not_averaged(generator: np.random.Generat
     (found,), (line,) = answered([cell(generator.normal(size=(2, 8)), **scores)])
     assert len(found.id) == 8
     assert [key for key in scores if getattr(found, key) is None] == [name]
-    assert line == f"`engineered-cnn-all`: {name} of mass is not finite for 1 answers; it is not averaged."
+    assert line == f"`engineered-cnn-all`: {name} of mass is not finite for 1 answer; it is not averaged."
 
 
 def test_inputs_that_answer_for_other_lenses_are_not_paired(generator: np.random.Generator) -> None:

@@ -411,13 +411,29 @@ def test_a_missing_file_is_one_line(tiny: Path, monkeypatch: pytest.MonkeyPatch,
 @pytest.mark.parametrize(
     ("path", "said"),
     [
-        ("lenses.parquet", "lenses: no line for lens 7, and 0 more; dvc repro describe"),
-        ("baselines/shortcuts.parquet", "shortcuts, constant: no line for lens 7, and 0 more; run dvc repro shortcuts"),
+        ("lenses.parquet", "lenses: no line for lens 7; dvc repro describe"),
+        ("baselines/shortcuts.parquet", "shortcuts, constant: no line for lens 7; run dvc repro shortcuts"),
     ],
 )
 def test_a_lens_that_a_table_lacks_is_named(tiny: Path, path: str, said: str) -> None:
     fabricate(tiny, (0,))
     table = pd.read_parquet(path)
-    tables.write(table[table["id"] != "lens 7"], path)
+    tables.write(table.assign(id=table["id"].replace("lens 7", "another")), path)
     with pytest.raises(InputError, match=f"^{re.escape(said)}$"):
+        run((0,))
+
+
+@pytest.mark.parametrize(
+    ("spoil", "said"),
+    [
+        (lambda table: table.iloc[1:], "made for 59 rows, but the images have 60; python -m pipeline.describe writes"),
+        (lambda table: table.iloc[::-1], "line 0 is of row 59; lines must be the images' rows in order; python -m"),
+        (lambda table: table.drop(columns="flux"), "not a table of lenses"),
+    ],
+)
+def test_a_table_of_lenses_that_is_not_of_these_images_is_refused(tiny: Path, spoil: Any, said: str) -> None:
+    """The groups and the bins of every interval are looked up in it."""
+    fabricate(tiny, (0,))
+    tables.write(spoil(pd.read_parquet("lenses.parquet")), "lenses.parquet")
+    with pytest.raises(InputError, match=rf"^lenses\.parquet: {re.escape(said)}"):
         run((0,))

@@ -187,7 +187,7 @@ def test_a_table_of_other_lenses_is_named(tmp_path: Path, generator: np.random.G
     write(tmp_path, "psf_wide", [one], times(2))
     table = tables.read(path)
     tables.write(table[table["id"] != "lens 7"], path)
-    with pytest.raises(InputError, match=r"/raw-cnn-all-3\.parquet: no line for lens 7, .*dvc repro predict_shifted"):
+    with pytest.raises(InputError, match=r"/raw-cnn-all-3\.parquet: no line for lens 7; run dvc repro predict_shifted"):
         asked(tmp_path, ["psf_wide"], [one])
     tables.write(table.assign(truth=table["truth"] + 1), path)
     with pytest.raises(InputError, match=r"/raw-cnn-all-3\.parquet: other truths than those of raw-cnn-all"):
