@@ -79,7 +79,8 @@ def _scored(cell: Cell) -> tuple[Cell, list[str]]:
     """Without a score that is infinite for some lens, as a density's of a truth that it excludes."""
     gaps = {name: _gaps(getattr(cell, name)) for name in SCORES}
     said = [
-        f"`{cell.name}`: {name} of {cell.target} is not finite for {count} answer{'s' * (count > 1)}; it is not averaged."
+        f"`{cell.name}`: {name} of {cell.target} is not finite for {count} answer{'s' * (count > 1)}; "
+        "it is not averaged."
         for name, count in gaps.items()
         if count
     ]

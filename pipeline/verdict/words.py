@@ -45,11 +45,12 @@ def _power(one: Contrast, unit: str) -> str:
 
 def beyond(skill: Mapping[Arm, Interval], shortcut: str, several_sizes: bool) -> list[str]:
     """How much of the best shortcut's squared error each cell is left with: below 100 %, the lens was looked at."""
-    return [
-        f"{arm[0]} with {named(arm, several_sizes)}: its squared error is {1 - one.value:.0%} "
-        f"[{1 - one.high:.0%}, {1 - one.low:.0%}] of that of the best shortcut ({SHORTCUTS[shortcut]})."
-        for arm, one in skill.items()
-    ]
+    said = []
+    for arm, one in skill.items():
+        left, low, high = (number(1 - value, ".0%") for value in (one.value, one.high, one.low))
+        subject = f"{arm[0]} with {named(arm, several_sizes)}: its squared error is {left} [{low}, {high}]"
+        said.append(f"{subject} of that of the best shortcut ({SHORTCUTS[shortcut]}).")
+    return said
 
 
 def minus(pair: tuple[Arm, Arm]) -> str:
@@ -141,13 +142,19 @@ def interaction_lines(found: Mapping[tuple[Arm, Arm], Interaction], unit: str) -
 def with_spread(values: Mapping[str, float], metric: str) -> str:
     """A metric, and its standard deviation over seeds where it has one."""
     spread = f"{metric}_std"
-    return number(values[metric]) + (f" ± {values[spread]:.4f}" if spread in values else "")
+    return number(values[metric]) + (f" ± {number(values[spread])}" if spread in values else "")
 
 
 def with_interval(value: float, interval: tuple[float, float]) -> str:
-    return f"{value:+.4f} [{interval[0]:+.4f}, {interval[1]:+.4f}]"
+    low, high = (number(end, "+.4f") for end in interval)
+    return f"{number(value, '+.4f')} [{low}, {high}]"
 
 
-def number(value: float) -> str:
-    """Four decimals, and no minus before a zero."""
-    return f"{round(value, 4) + 0.0:.4f}"
+def number(value: float, form: str = ".4f") -> str:
+    """A number as people read it, on the page too: a real minus, no sign before a zero, ∞. Files for machines have
+    ASCII."""
+    text = format(value, form)
+    digits = text.lstrip("+-")
+    if not digits.strip("0.%"):
+        return digits
+    return text.replace("-", "−").replace("inf", "∞")

@@ -190,6 +190,18 @@ def test_trees_on_the_same_vectors_stand_once(tiny: Path) -> None:
     assert {"engineered_without_ridge"} <= {row[0] for row in rows(text)}, "its networks are there"
 
 
+def test_a_number_below_zero_has_a_real_minus_wherever_people_read_it(tiny: Path) -> None:
+    """And machines read ASCII: the verdict, its sentences, and what stands in JSON and CSV."""
+    fabricate(tiny, SIX, targets=("mass", "slope"))
+    _, details, text = run(SIX)
+    assert text.count("−0.") > 10
+    assert not re.search(r"-\d", text.replace("-all-", "")), "an ASCII minus"
+    assert all("−0." in one for one in details["sentences"])
+    for name in ("metrics.json", "by_bin.csv"):
+        assert "−" not in Path(name).read_text()
+    assert not re.search(r"−\d", json.dumps({**details, "sentences": []}, ensure_ascii=False))
+
+
 def test_the_audits_cautions_stand_at_the_top(tiny: Path) -> None:
     fabricate(tiny, SIX)
     _, _, text = run(SIX)
