@@ -73,9 +73,9 @@ function histogram({ run, pit, pit_band: band }) {
   return el("div", {}, el("h3", {}, run), chart({
     label: `${run}: histogram of the probability integral transform`, still: true, height: 220,
     x: { label: "PIT", domain: [0, 1] },
-    y: { label: "lenses", domain: [0, 1.15 * Math.max(...pit, band?.[1] ?? 0)] },
+    y: { label: "lenses, mean over seeds", domain: [0, 1.15 * Math.max(...pit, band?.[1] ?? 0)] },
     bands: band ? [{ y0: band[0], y1: band[1] }] : [],
-    bars: pit.map((y, i) => ({ x0: i * width, x1: (i + 1) * width, y, said: `${y} lenses` })),
+    bars: pit.map((y, i) => ({ x0: i * width, x1: (i + 1) * width, y, said: `${brief(y)} lenses` })),
     series: [],
   }));
 }
@@ -92,13 +92,15 @@ function ablation({ unit, rows }) {
   }).concat(rows.some((row) => row.word) ? el("p", { class: "remark" }, Object.entries(SIGNS).map(([name, sign]) => `${sign} ${name}`).join("   ")) : []);
 }
 
-function efficiency({ unit, arms, saved = [] }) {
+function efficiency({ unit, arms, areas = [], saved = [] }) {
   const series = arms.flatMap(({ run, sizes, errors, fit }) => [
     { name: run, index: place(run), dodge: true, line: !fit, points: sizes.map((x, i) => ({ x, y: errors[i].value, low: errors[i].low, high: errors[i].high, said: `${said(errors[i])} from ${x} images` })) },
     ...(fit ? [{ name: run, index: place(run), line: true, marks: false, dashed: true, points: along(sizes).map((x) => ({ x, y: fit.a * x ** -fit.b + fit.c })) }] : []),
   ]);
   return [
     chart({ label: "error against training images", x: { label: "training images", log: true }, y: { label: withUnit("error", unit), log: true }, series }),
+    areas.length ? table("Area under each curve, over the logarithm of the training images: the mean error", [
+      words("Arm", (row) => row.name), figures(withUnit("Area", unit), areas, (row) => row.area)], areas) : null,
     saved.length ? table("Images saved: how many times as many the control needs for the same error", [
       words("Arm", (row) => row.name), figures("Times as many", saved, (row) => row.ratio), words("In words", (row) => row.said)], saved) : null,
   ];

@@ -78,6 +78,7 @@ def details(found: Verdict) -> dict[str, Any]:
         },
         "interactions": [{"arms": arms, **asdict(one)} for arms, one in found.interactions.items()],
         "saved": [{"arm": arm, **asdict(one)} for arm, one in found.saved.items()],
+        "areas": [{"arm": arm, **asdict(one)} for arm, one in found.areas.items()],
         "sentences": text.sentences(found),
     }
 

@@ -54,6 +54,9 @@ def _section(found: Verdict, target: str) -> str:
         lines += [*_contrasts(found, one, target, title=name != PRIMARY), ""]
         if name == PRIMARY:
             lines += [*(f"- {line}" for line in [*_sentences(found, target), *_interactions(found, target)]), ""]
+    areas = {arm: one for arm, one in found.areas.items() if arm[3] == target}
+    if areas:
+        lines += [*words.efficiency_table(areas, found.saved, found.units[target], found.confidence), ""]
     if not answered:
         lines += [f"Nothing to compare: that takes {CONTROL} and another input.", ""]
     elif any(contrast.seeds < ENOUGH_SEEDS for one in answered.values() for contrast in one.rmse.values()):

@@ -4,11 +4,12 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from pipeline.contrasts.efficiency import Area, Saved
 from pipeline.contrasts.interaction import Interaction
 from pipeline.contrasts.verdict import ENOUGH_SEEDS, Contrast
 from pipeline.findings import Finding
 from pipeline.scores.intervals import Interval
-from pipeline.verdict.questions import Arm, Pairs
+from pipeline.verdict.questions import CONTROL, Arm, Pairs
 
 HEADLINE = ("mae", "rmse", "r2")
 SHORTCUTS = {
@@ -82,6 +83,31 @@ def score_table(lines: Sequence[tuple[str, str, Mapping[str, Any]]], unit: str) 
         f"| {name} | {predictor} | {' | '.join(with_spread(values, metric) for metric in HEADLINE)} |"
         for name, predictor, values in lines
     ]
+
+
+def efficiency_table(areas: Mapping[Arm, Area], saved: Mapping[Arm, Saved], unit: str, confidence: float) -> list[str]:
+    """Learning curves in two numbers: their area, and how many times as many images the control needs."""
+    lines = [
+        "Learning curves: the RMSE's area over the logarithm of the training images, as a mean error; and how many "
+        f"times as many images {CONTROL} needs for the same error:",
+        "",
+        f"| input | backbone | area{unit}, {confidence:.0%} interval | images saved, {confidence:.0%} interval |",
+        "|---|---|---|---|",
+    ]
+    for arm, one in areas.items():
+        low, high = (number(end) for end in one.interval)
+        lines.append(f"| {arm[0]} | {arm[1]} | {number(one.value)} [{low}, {high}] | {_times(saved.get(arm))} |")
+    return lines
+
+
+def _times(saved: Saved | None) -> str:
+    if saved is None:
+        return "–"
+    if saved.ratio is None or saved.interval is None:
+        return saved.reason
+    low, high = (number(end, ".2f") for end in saved.interval)
+    bound = f" ({saved.reason})" if saved.reason else ""
+    return f"{number(saved.ratio, '.2f')} [{low}, {high}]{bound}"
 
 
 def joint_table(found: Mapping[Arm, Mapping[str, float]], confidence: float, several_sizes: bool) -> str:

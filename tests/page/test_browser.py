@@ -128,6 +128,10 @@ def test_a_joint_density_stands_under_the_calibration_of_every_target(opened: Br
     assert opened.each("#calibration td .value") == ["−1.250", "−1.250"]
 
 
+def test_a_pit_counts_lenses(opened: Browser) -> None:
+    assert "lenses, mean over seeds" in opened.each("#calibration .axis-label")
+
+
 def test_a_lens_opens_with_what_was_predicted_of_it_and_closes(opened: Browser, example: dict[str, Any]) -> None:
     opened.click('[data-lens="0"]')
     assert opened.run("document.getElementById('panel').open")

@@ -160,6 +160,7 @@ def test_the_verdict_has_a_line_for_every_predictor_and_every_contrast(tiny: Pat
         expected += [("engineered − raw", end) for end in ends if "images" in end]
         expected += [("engineered_shuffled − raw", end) for end in ends]
         expected += [("engineered − engineered_shuffled", end) for end in ends]
+        expected += list(product(INPUTS, backbones))  # learning curves
         assert found == expected
         assert f"| MAE{unit} |" in section
         assert section.count("better.**") + section.count("undecided.**") == 2, "one sentence a declared question"
@@ -200,6 +201,48 @@ def test_a_number_below_zero_has_a_real_minus_wherever_people_read_it(tiny: Path
     for name in ("metrics.json", "by_bin.csv"):
         assert "−" not in Path(name).read_text()
     assert not re.search(r"−\d", json.dumps({**details, "sentences": []}, ensure_ascii=False))
+
+
+def test_learning_curves_have_an_area_and_say_which_seeds_they_are_of(tiny: Path) -> None:
+    """A run of the small size is missing: the curve is of the other seeds at both sizes, and that is said."""
+    fabricate(tiny, SIX, sizes=("all", "100"))
+    Path("predictions/engineered-cnn-100-2.parquet").unlink()
+    _, details, text = run(SIX, "train.sizes=[100, all]")
+    areas = {tuple(one["arm"][:2]): one for one in details["areas"]}
+    for name, kept in (("raw", SIX), ("engineered", (0, 1, 3, 4, 5))):
+        rmse = [
+            np.mean([root_mean_squared_error(one["truth"], one["prediction"]) for one in answers(run_, kept)])
+            for run_ in (f"{name}-cnn-100", f"{name}-cnn-all")
+        ]
+        assert areas[name, "cnn"]["value"] == pytest.approx(np.mean(rmse), rel=1e-9)
+    fewer = "the arms do not have the same seeds; compared on 0, 1, 3, 4, 5."
+    assert f"- Training sizes of engineered with cnn, mass: {fewer}" in text.partition("**mass**")[0]
+    assert "Training sizes of raw with cnn" not in text
+    table = rows(text.partition("Learning curves: ")[2])
+    assert [row[:2] for row in table[:3]] == [["input", "backbone"], ["raw", "cnn"], ["engineered", "cnn"]]
+    assert table[1][2].startswith(f"{areas['raw', 'cnn']['value']:.4f} [")
+    assert [row[3][:4] for row in table[1:3]] == ["–", f"{details['saved'][0]['ratio']:.2f}"]
+
+
+def test_sizes_without_a_seed_in_common_are_said_and_stop_nothing(tiny: Path) -> None:
+    fabricate(tiny, (0, 1), sizes=("all", "100"))
+    Path("predictions/raw-cnn-100-0.parquet").unlink()
+    Path("predictions/engineered-cnn-100-1.parquet").unlink()
+    for name, seed in (("raw", 1), ("engineered", 0)):
+        Path(f"predictions/{name}-cnn-100-{seed}.parquet").rename(f"predictions/{name}-cnn-100-0.parquet")
+    Path("predictions/raw-cnn-all-0.parquet").unlink()
+    _, details, text = run((0, 1), "train.sizes=[100, all]")
+    assert [one["arm"][0] for one in details["areas"]] == ["engineered"]
+    assert details["saved"][0]["reason"] == "no seed is common to all sizes of it and of raw"
+    assert "Training sizes of raw with cnn, mass: the arms do not have the same seeds; not compared" in text
+
+
+def test_gains_of_two_backbones_say_which_seeds_they_are_of(tiny: Path) -> None:
+    fabricate(tiny, (0, 1, 2), backbones=("cnn", "resnet"))
+    Path("predictions/engineered-resnet-all-1.parquet").unlink()
+    _, details, text = run((0, 1, 2), "train.backbones=[cnn, resnet]")
+    assert [one["seeds"] for one in details["interactions"]] == [2]
+    assert "Gains of one backbone against another's: the arms do not have the same seeds; compared on 0, 2." in text
 
 
 def test_the_audits_cautions_stand_at_the_top(tiny: Path) -> None:
