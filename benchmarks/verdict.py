@@ -56,10 +56,11 @@ def fabricate(folder: Path, lenses: int) -> None:
     for name, models in plain.items():
         parts = [lines("test", truth["test"], np.full(lenses, -22.0), 0.4).assign(model=model) for model in models]
         tables.write(pd.concat(parts), folder / "baselines" / f"{name}.parquet")
-    described = {"id": _ids("test", lenses), "group": np.arange(lenses)}
+    described = {"id": _ids("test", lenses), "row": np.arange(lenses), "group": np.arange(lenses)}
+    described |= {"kind": "", "flux": 1.0, "ring_radius": 1.0, "ring_unit": "arcsec"}
     described |= {name: generator.lognormal(size=lenses) for name in ("signal_to_noise", "ring_over_psf")}
     tables.write(pd.DataFrame(described), folder / "lenses.parquet")
-    (folder / "split.json").write_text(json.dumps({"counts": {"train": 100_000}}))
+    (folder / "split.json").write_text(json.dumps({"rows": lenses, "counts": {"train": 100_000}}))
     (folder / "audit.json").write_text(json.dumps({"findings": []}))
     (folder / "params.yaml").write_text((ROOT / "params.yaml").read_text())
 

@@ -10,16 +10,14 @@ the same seeds and lenses (`pipeline/contrasts`), of a family that was declared 
 With `--experiments` the cells of several DVC experiments are compared with those of the first.
 """
 
-import io
 import json
 import sys
 from collections.abc import Iterable
 from itertools import product
 
-import pandas as pd
-
 from pipeline import atomic, findings, params, tables
 from pipeline.command import run
+from pipeline.lenses import read as table_of_lenses
 from pipeline.places import place
 from pipeline.verdict import cells as reading
 from pipeline.verdict import experiments, record, robustness, text
@@ -54,8 +52,8 @@ def compare(
     cells, missing = reading.read(place(predictions), keys, seeds)
     known = place(baselines)
     plain = {name: tables.read(known / f"{name}.parquet", role="test") for name in [*inputs, SHORTCUTS]}
-    described = pd.read_parquet(io.BytesIO(place(lenses).read_bytes()))
-    images = json.loads(place(split).read_text())["counts"]["train"]
+    dealt = json.loads(place(split).read_text())
+    described, images = table_of_lenses(lenses, dealt["rows"]), dealt["counts"]["train"]
     budget = manifest(place(runs), keys, seeds)
     missing += unequal(budget)
     asked = families(cells, features.placebos, features.ablations)

@@ -36,6 +36,9 @@ def read(path: str | Place, rows: int) -> pd.DataFrame:
         table = pd.read_parquet(io.BytesIO(path.read_bytes()), columns=list(COLUMNS))
     except (ValueError, OSError) as error:
         raise InputError(f"{path}: not a table of lenses ({error}); {remedy}") from error
-    if table["row"].tolist() != list(range(rows)):
+    if len(table) != rows:
         raise InputError(f"{path}: made for {len(table)} rows, but the images have {rows}; {remedy}")
+    for line, row in enumerate(table["row"].tolist()):
+        if line != row:
+            raise InputError(f"{path}: line {line} is of row {row}; lines must be the images' rows in order; {remedy}")
     return table

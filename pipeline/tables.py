@@ -36,6 +36,7 @@ LEVELS = (*BELOW, 50, *(100 - level for level in reversed(BELOW)))
 NUMBERS = ("truth", "prediction", "spread", *(f"q{level:g}" for level in LEVELS), "nll", "nll_joint", "tarp")
 
 PERMUTED = "permuted_"  # and the feature
+IN_DEX = " [dex]"  # what errors of a logarithm are in, as printed after a metric's name
 
 STORE_OF_ROLE = {"validation": "fit.zarr", "calibration": "fit.zarr", "test": "test.zarr"}
 
@@ -160,7 +161,7 @@ def of_classes(table: pd.DataFrame) -> set[str]:
 
 
 def _printed(unit: str) -> str:
-    return f" [{'dex' if unit.startswith('dex(') else unit}]" if unit else ""
+    return IN_DEX if unit.startswith("dex(") else f" [{unit}]" if unit else ""
 
 
 def write(table: pd.DataFrame, path: str | Place) -> None:

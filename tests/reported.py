@@ -13,7 +13,7 @@ import pytest
 import torch
 
 import models
-from pipeline import params, store, tables
+from pipeline import lenses, params, store, tables
 from pipeline.chapters.sources import Sources, read
 from pipeline.compare import compare
 from pipeline.store import Array
@@ -125,7 +125,8 @@ def fabricate(folder: Path) -> None:
     noise[TEST[7]] = np.nan
     described = {"id": ids(np.arange(ROWS)), "row": np.arange(ROWS), "group": np.arange(ROWS)}
     described |= {"signal_to_noise": noise, "ring_over_psf": np.linspace(4, 9, ROWS)}
-    pd.DataFrame(described).sample(frac=1, random_state=0).to_parquet(folder / "lenses.parquet")
+    described |= {"kind": "", "flux": 1.0, "ring_radius": 1.0, "ring_unit": "arcsec"}
+    lenses.write(pd.DataFrame(described), folder / "lenses.parquet")
     split = {"counts": {"train": 100, "test": len(TEST)}, "rows": ROWS, "left_out": 3, "groups": ROWS}
     split |= {"scheme": {"name": "holdout", "seed": 4}, "test_ids_sha256": "abc" * 20}
     (folder / "split.json").write_text(json.dumps(split))

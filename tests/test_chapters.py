@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from scipy.stats import median_abs_deviation
+from scipy.stats import binom, median_abs_deviation
 
 import models
 from pipeline.chapters import cost, errors, lenses, making, verdict
@@ -146,10 +146,12 @@ def test_efficiency_is_over_sizes_in_order() -> None:
 
     cells = [cell("raw", "all", 0.1), cell("raw", "1000", 0.3), cell("raw", "200", 0.5)]
     saved = {"arm": ["raw", "cnn", "all", "m"], "ratio": 2.0, "interval": None, "reason": "why"}
-    details = {"units": {"m": " [dex]"}, "cells": cells, "saved": [saved]}
+    area = {"arm": ["raw", "cnn", "all", "m"], "value": 0.25, "interval": [0.2, 0.3]}
+    details = {"units": {"m": " [dex]"}, "cells": cells, "saved": [saved], "areas": [area]}
     found = verdict.efficiency(details, 5000)
     assert found["arms"][0]["sizes"] == [200, 1000, 5000]
     assert [one["value"] for one in found["arms"][0]["errors"]] == [0.5, 0.3, 0.1]
+    assert found["areas"] == [{"name": "raw-cnn, m", "area": {"value": 0.25, "low": 0.2, "high": 0.3}}]
     assert found["saved"][0]["name"] == "raw-cnn, m"
     assert found["saved"][0]["ratio"] == {"value": 2.0, "low": None, "high": None}
     assert verdict.efficiency({**details, "cells": cells[:1]}, 5000) == {}
@@ -316,14 +318,26 @@ def test_a_distribution_is_judged_by_its_own_intervals() -> None:
     point = {"value": 0.7, "low": 0.6, "high": 0.8, "width": 1.0}
     spreads = {"conformal": {"0.5": {**point, "value": 0.1}}, "own": {"0.68": point}, "pit": [30, 50, 20]}
     cells = [
-        {"run": "a", "arm": ["a", "b", "c", "m"], "lenses": 25, "spreads": spreads},
+        {"run": "a", "arm": ["a", "b", "c", "m"], "lenses": 25, "spreads": spreads},  # four seeds: 100 answers
         {"run": "too few rows", "arm": ["a", "b", "c", "m"], "spreads": {"conformal": {}}},
     ]
     (told,) = errors.calibration({"cells": cells})["runs"]
     assert told["coverage"] == [{"nominal": 0.68, "observed": 0.7, "low": 0.6, "high": 0.8}]
-    assert told["pit"] == [30, 50, 20]
-    deviation = 4 * np.sqrt(25 / 3 * 2 / 3)  # of four seeds that say the same of 25 lenses, in three bins
-    assert told["pit_band"] == pytest.approx((100 / 3 - 2 * deviation, 100 / 3 + 2 * deviation))
+    assert told["pit"] == [7.5, 12.5, 5.0]
+    assert sum(told["pit"]) == 25, "lenses, as the axis says"
+    deviation = binom(25, 1 / 3).std()
+    assert told["pit_band"] == pytest.approx((25 / 3 - 2 * deviation, 25 / 3 + 2 * deviation))
+
+
+def test_a_joint_density_is_told_once_however_many_targets_it_is_of() -> None:
+    nll = {"value": -1.25, "low": -1.3, "high": -1.2}
+    cells = [
+        {"run": run, "arm": [run, "cnn", "all", target], "spreads": {"conformal": {}} | more}
+        for run, more in (("a", {"nll_joint": nll}), ("b", {}))
+        for target in ("mass", "slope")
+    ]
+    assert errors.calibration({"cells": cells}) == {"runs": [], "joint": [{"run": "a", "nll": nll}]}
+    assert errors.calibration({"cells": cells[2:]}) == {}
 
 
 # ---------------------------------------------------------------------------- cost, audit, card, making

@@ -1,6 +1,6 @@
 """Where in the range the errors are, how training went, and whether stated intervals and probabilities hold."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -59,9 +59,17 @@ def curves(learning: pd.DataFrame) -> dict[str, Any]:
 
 
 def calibration(details: Details) -> dict[str, Any]:
-    """Coverage of each cell's intervals: its own, where it says a distribution, or split-conformal ones."""
+    """Coverage of each cell's intervals: its own, where it says a distribution, or split-conformal ones.
+
+    And minus the log-density of all targets together, of networks that say one. Nothing where no interval is known.
+    """
     runs = [_calibrated(cell) for cell in details["cells"]]
-    return {"runs": [run for run in runs if run["coverage"]]}
+    joint = {cell["run"]: cell["spreads"]["nll_joint"] for cell in details["cells"] if "nll_joint" in cell["spreads"]}
+    told = {
+        "runs": [run for run in runs if run["coverage"]],
+        "joint": [{"run": run, "nll": one} for run, one in joint.items()],
+    }
+    return told if any(told.values()) else {}
 
 
 def classes(details: Details) -> dict[str, Any]:
@@ -83,15 +91,16 @@ def _calibrated(cell: Mapping[str, Any]) -> dict[str, Any]:
     ]
     found = {"run": cell["run"], "target": cell["arm"][3], "coverage": coverage}
     if "pit" in spreads:
-        found |= {"pit": spreads["pit"], "pit_band": _band(spreads["pit"], cell["lenses"])}
+        counts, lenses = spreads["pit"], cell["lenses"]
+        seeds = sum(counts) / lenses  # every seed has a count of every lens
+        found |= {"pit": [count / seeds for count in counts], "pit_band": _band(lenses, len(counts))}
     return found
 
 
-def _band(counts: Sequence[int], lenses: int) -> tuple[float, float]:
-    """Answers in a bin if all were well: two standard deviations about the mean.
+def _band(lenses: int, parts: int) -> tuple[float, float]:
+    """Lenses in a bin if all were well: two standard deviations about the mean.
 
-    `counts` are of all seeds. These say much the same of a lens, so only lenses count as independent.
+    Means over seeds vary hardly less than one seed does: seeds say much the same of a lens.
     """
-    total, bins_ = sum(counts), len(counts)
-    half = 2 * total / lenses * np.sqrt(lenses / bins_ * (1 - 1 / bins_))
-    return float(total / bins_ - half), float(total / bins_ + half)
+    half = 2 * np.sqrt(lenses / parts * (1 - 1 / parts))
+    return float(lenses / parts - half), float(lenses / parts + half)

@@ -12,6 +12,7 @@ from jaxtyping import Int
 
 from pipeline import findings
 from pipeline.findings import Finding
+from pipeline.lenses import read as table_of_lenses
 from pipeline.places import Place, place
 from pipeline.store import Store
 from pipeline.verdict import cells as reading
@@ -71,14 +72,14 @@ def read(
 ) -> Sources:
     """Read the files of the runs `keys` x `seeds`; raises `InputError` where predictions do not belong together."""
     cells, _ = answered(reading.read(place(predictions), keys, seeds)[0])
-    known = pd.read_parquet(io.BytesIO(place(lenses).read_bytes()))
+    store = Store(images)
     return Sources(
         cells,
         json.loads(place(details).read_text()),
         _csv(place(by_bin)),
-        Store(images),
+        store,
         {name: Store(place(engineered) / f"{name}.zarr") for name in inputs},
-        reading.columns(known, cells[0].id),
+        reading.columns(table_of_lenses(lenses, store.rows), cells[0].id),
         json.loads(place(split).read_text()),
         findings.read(audit),
         _learning(place(runs), cells),

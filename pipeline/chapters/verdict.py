@@ -119,7 +119,7 @@ def ablation(details: Details) -> dict[str, Any]:
 
 
 def efficiency(details: Details, images: int) -> dict[str, Any]:
-    """The error at each training size, and images saved; nothing from one size."""
+    """The error at each training size, the area under that curve, and images saved; nothing from one size."""
     sizes = {cell["arm"][2] for cell in details["cells"]}
     if len(sizes) < 2:
         return {}
@@ -138,6 +138,9 @@ def efficiency(details: Details, images: int) -> dict[str, Any]:
             {"name": f"{'-'.join(one['arm'][:2])}, {one['arm'][3]}", "ratio": _ratio(one), "said": one["reason"]}
             for one in details["saved"]
         ],
+        "areas": [
+            {"name": f"{'-'.join(one['arm'][:2])}, {one['arm'][3]}", "area": _area(one)} for one in details["areas"]
+        ],
     }
 
 
@@ -147,6 +150,11 @@ def _errors(points: list[tuple[int, Any]]) -> list[Any]:
 
 def _first(point: tuple[int, Any]) -> int:
     return point[0]
+
+
+def _area(one: Mapping[str, Any]) -> dict[str, Any]:
+    low, high = one["interval"]
+    return {"value": one["value"], "low": low, "high": high}
 
 
 def _ratio(saved: Mapping[str, Any]) -> dict[str, Any]:

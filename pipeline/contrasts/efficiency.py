@@ -9,6 +9,9 @@ Curves are read between the smallest and the largest size only. What is at E* wi
 that many at most: rho is then a bound, and marked so; it is never infinite. Where a curve does not fall with more
 images there is no such number. From three sizes on all of a, b, c are fitted, from two a power law without a floor,
 and one size says nothing.
+
+The area under the curve, over log N and divided by the range of log N, asks for no such law: it is the mean error over
+training sizes, each factor of images counting the same. Areas compare only between the same two ends.
 """
 
 from collections.abc import Mapping
@@ -18,7 +21,7 @@ import numpy as np
 from jaxtyping import Float, Int
 from scipy.special import ndtri, stdtrit
 
-from pipeline.contrasts.intervals import How, Interval
+from pipeline.contrasts.intervals import How, Interval, estimates
 from pipeline.contrasts.resampling import resampled
 from pipeline.contrasts.samples import Sample, sample
 from pipeline.errors import InputError
@@ -59,6 +62,28 @@ class Saved:
     ratio: float | None
     interval: Interval | None
     reason: str  # "" if ratio is an estimate; else what it is, or why there is none
+
+
+@dataclass(frozen=True)
+class Area:
+    """The area under a learning curve over log N, as a mean error: in the units of the errors."""
+
+    value: float
+    interval: Interval
+
+
+def area(arm: Mapping[int, Float[np.ndarray, "_ _"]], groups: Int[np.ndarray, " n"], how: How) -> Area:
+    """Of the errors (seeds, lenses) at two training sizes or more, by the trapezoidal rule: a weighted sum of the
+    metric at each size, with the interval of such a sum over seeds and groups (`intervals`).
+    """
+    sizes = sorted(arm)
+    if len(sizes) < 2:
+        raise InputError(f"train.sizes: {sizes} is no learning curve; an area under it takes at least two sizes")
+    logs = np.log(sizes)
+    steps = np.diff(logs) / (logs[-1] - logs[0])
+    weights = (np.append(steps, 0) + np.insert(steps, 0, 0)) / 2
+    found = estimates(arm, {"area": tuple(zip(sizes, weights.tolist(), strict=True))}, groups, how)["area"]
+    return Area(found.value, found.interval(how.confidence))
 
 
 def images_saved(

@@ -120,12 +120,14 @@ class Curves(TypedDict):
 
 
 class Calibration(TypedDict):
-    """Of one run and target: `coverage` as {nominal, observed, low, high}, `pit` as lenses in equal bins of 0 to 1."""
+    """Of one run and target: `coverage` as {nominal, observed, low, high}, `pit` as lenses in equal bins of 0 to 1,
+    means over seeds.
+    """
 
     run: str
     target: str
     coverage: Sequence[Mapping[str, float]]
-    pit: NotRequired[Sequence[int]]
+    pit: NotRequired[Sequence[float]]
     pit_band: NotRequired[tuple[float, float]]  # lenses a bin would hold if all were well
 
 
@@ -230,10 +232,10 @@ class Content(TypedDict, total=False):
     lenses: Lenses  # needs scatter
     bins: Mapping[str, Sequence[View]]  # {views}
     curves: Mapping[str, Mapping[str, Curves]]  # {runs: {run: Curves}}
-    calibration: Mapping[str, Sequence[Calibration]]  # {runs}
+    calibration: Mapping[str, Sequence[Any]]  # {runs: [Calibration], joint: [{run, nll: Figure}] of all targets}
     classes: Mapping[str, Sequence[Classes]]  # {runs}
     ablation: Mapping[str, Any]  # {unit, rows: [Effect]}
-    efficiency: Mapping[str, Any]  # {unit, arms: [Arm], saved: [{name, ratio: Figure, said}]}
+    efficiency: Mapping[str, Any]  # {unit, arms: [Arm], areas: [{name, area}], saved: [{name, ratio, said}]} of Figures
     robustness: Mapping[str, Any]  # {unit, nominal, rows: [Shifted]}
     cost: Mapping[str, Any]  # {unit, prices: {key of a row: (word, label of an axis)}, rows: [Cost], features: [Timed]}
     audit: Mapping[str, Any]  # {findings: [{code, severity, summary, accepted}]}

@@ -50,8 +50,12 @@ function curves({ runs }) {
   return [el("div", { class: "controls" }, choice("Run", Object.keys(runs), items[0].target, (name) => show(items.find((item) => item.target === name)))), box];
 }
 
-function calibration({ runs }) {
-  return byTarget(runs, (items) => [
+function calibration({ runs, joint = [] }) {
+  const together = joint.length
+    ? table("All targets together: minus the logarithm of the density at the truth [nat]; smaller is better", [
+        words("Run", (row) => row.run), figures("Joint negative log-likelihood", joint, (row) => row.nll)], joint)
+    : null;
+  const chosen = (items) => [
     chart({
       label: "observed against nominal coverage", widest: 560, height: 460,
       x: { label: "nominal coverage", domain: [0, 1] },
@@ -60,7 +64,8 @@ function calibration({ runs }) {
       series: items.map(({ run, coverage }) => ({ name: run, index: place(run), line: true, dodge: true, points: coverage.map(({ nominal, observed, low, high }) => ({ x: nominal, y: observed, low, high, said: said({ value: observed, low, high }, 3) })) })),
     }),
     el("div", { class: "small-multiples" }, items.filter((item) => item.pit).map(histogram)),
-  ]);
+  ];
+  return [runs.length ? byTarget(runs, chosen) : null, together];
 }
 
 function histogram({ run, pit, pit_band: band }) {
@@ -68,9 +73,9 @@ function histogram({ run, pit, pit_band: band }) {
   return el("div", {}, el("h3", {}, run), chart({
     label: `${run}: histogram of the probability integral transform`, still: true, height: 220,
     x: { label: "PIT", domain: [0, 1] },
-    y: { label: "lenses", domain: [0, 1.15 * Math.max(...pit, band?.[1] ?? 0)] },
+    y: { label: "lenses, mean over seeds", domain: [0, 1.15 * Math.max(...pit, band?.[1] ?? 0)] },
     bands: band ? [{ y0: band[0], y1: band[1] }] : [],
-    bars: pit.map((y, i) => ({ x0: i * width, x1: (i + 1) * width, y, said: `${y} lenses` })),
+    bars: pit.map((y, i) => ({ x0: i * width, x1: (i + 1) * width, y, said: `${brief(y)} lenses` })),
     series: [],
   }));
 }
@@ -109,13 +114,15 @@ function ablation({ unit, rows }) {
   }).concat(rows.some((row) => row.word) ? el("p", { class: "remark" }, Object.entries(SIGNS).map(([name, sign]) => `${sign} ${name}`).join("   ")) : []);
 }
 
-function efficiency({ unit, arms, saved = [] }) {
+function efficiency({ unit, arms, areas = [], saved = [] }) {
   const series = arms.flatMap(({ run, sizes, errors, fit }) => [
     { name: run, index: place(run), dodge: true, line: !fit, points: sizes.map((x, i) => ({ x, y: errors[i].value, low: errors[i].low, high: errors[i].high, said: `${said(errors[i])} from ${x} images` })) },
     ...(fit ? [{ name: run, index: place(run), line: true, marks: false, dashed: true, points: along(sizes).map((x) => ({ x, y: fit.a * x ** -fit.b + fit.c })) }] : []),
   ]);
   return [
     chart({ label: "error against training images", x: { label: "training images", log: true }, y: { label: withUnit("error", unit), log: true }, series }),
+    areas.length ? table("Area under each curve, over the logarithm of the training images: the mean error", [
+      words("Arm", (row) => row.name), figures(withUnit("Area", unit), areas, (row) => row.area)], areas) : null,
     saved.length ? table("Images saved: how many times as many the control needs for the same error", [
       words("Arm", (row) => row.name), figures("Times as many", saved, (row) => row.ratio), words("In words", (row) => row.said)], saved) : null,
   ];

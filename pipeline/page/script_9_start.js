@@ -97,6 +97,10 @@ function theme() {
     repaint.forEach((draw) => draw());
   };
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", settle);
+  // Paper is light: what is painted, and not styled, has to be painted anew for it.
+  let before;
+  window.addEventListener("beforeprint", () => { before = root.dataset.theme; root.dataset.theme = "light"; settle(); });
+  window.addEventListener("afterprint", () => { before ? (root.dataset.theme = before) : delete root.dataset.theme; settle(); });
   settle();
   return button;
 }

@@ -6,12 +6,13 @@ fails on the hard ones.
 
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 from jaxtyping import Bool, Float
 
 from pipeline.errors import InputError
-from pipeline.verdict.cells import Cell
+from pipeline.verdict.cells import SCORES, Cell
 
 SHOWN = 3  # ids that a line names
 
@@ -24,8 +25,8 @@ def answered(cells: Sequence[Cell]) -> tuple[list[Cell], list[str]]:
     check_same_lenses(cells)
     finite, said = np.ones(len(cells[0].id), dtype=bool), list[str]()
     for cell in cells:
+        _check_any(cell)
         there = _finite(cell)
-        _check_any(cell, there)
         finite &= there.all(axis=0)
         said += [_lost(cell, seed, ~own) for seed, own in zip(cell.seeds, there, strict=True) if not own.all()]
     if not finite.any():
@@ -49,19 +50,23 @@ def check_same_lenses(cells: Sequence[Cell]) -> None:
             )
 
 
+def silent(cell: Cell) -> list[int]:
+    """The seeds that have no finite answer for any lens."""
+    return [seed for seed, own in zip(cell.seeds, _finite(cell), strict=True) if not own.any()]
+
+
 def _finite(cell: Cell) -> Bool[np.ndarray, "s n"]:
     there = np.isfinite(cell.prediction)
     return there if cell.quantiles is None else there & np.isfinite(cell.quantiles).all(axis=-1)
 
 
-def _check_any(cell: Cell, there: Bool[np.ndarray, "s n"]) -> None:
+def _check_any(cell: Cell) -> None:
     """A network that diverged would leave no lens to any other."""
-    for seed, own in zip(cell.seeds, there, strict=True):
-        if not own.any():
-            raise InputError(
-                f"{cell.name}-{seed}: no finite {cell.target} for any of the {len(own)} test lenses; "
-                "train it again, or take its seed out of train.seeds"
-            )
+    for seed in silent(cell):
+        raise InputError(
+            f"{cell.name}-{seed}: no finite {cell.target} for any of the {len(cell.id)} test lenses; "
+            "train it again, or take its seed out of train.seeds"
+        )
 
 
 def _lost(cell: Cell, seed: int, lost: Bool[np.ndarray, " n"]) -> str:
@@ -72,13 +77,15 @@ def _lost(cell: Cell, seed: int, lost: Bool[np.ndarray, " n"]) -> str:
 
 def _scored(cell: Cell) -> tuple[Cell, list[str]]:
     """Without a score that is infinite for some lens, as a density's of a truth that it excludes."""
-    gaps = {name: _gaps(getattr(cell, name)) for name in ("nll", "tarp")}
+    gaps = {name: _gaps(getattr(cell, name)) for name in SCORES}
     said = [
-        f"`{cell.name}`: {name} of {cell.target} is not finite for {count} answers; it is not averaged."
+        f"`{cell.name}`: {name} of {cell.target} is not finite for {count} answer{'s' * (count > 1)}; "
+        "it is not averaged."
         for name, count in gaps.items()
         if count
     ]
-    return replace(cell, nll=None if gaps["nll"] else cell.nll, tarp=None if gaps["tarp"] else cell.tarp), said
+    lost: dict[str, Any] = {name: None for name, count in gaps.items() if count}
+    return replace(cell, **lost), said
 
 
 def _gaps(values: Float[np.ndarray, "s n"] | None) -> int:

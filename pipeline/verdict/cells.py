@@ -17,6 +17,7 @@ from pipeline.errors import InputError
 from pipeline.places import Place
 
 Key = tuple[str, str, str]  # input, backbone, size
+SCORES = ("nll", "nll_joint", "tarp")  # columns of the tables: what a distribution is worth, lens by lens
 
 
 @dataclass(frozen=True)
@@ -34,6 +35,7 @@ class Cell:
     residuals: Float[np.ndarray, "s m"]  # prediction - truth of the calibration rows
     quantiles: Float[np.ndarray, "s n q"] | None = None  # at tables.LEVELS, where the network has a distribution
     nll: Float[np.ndarray, "s n"] | None = None  # of that distribution, per unit of the target
+    nll_joint: Float[np.ndarray, "s n"] | None = None  # of a distribution of several targets together, the same on each
     tarp: Float[np.ndarray, "s n"] | None = None  # of several targets together
     permuted: Mapping[str, Float[np.ndarray, "s n"]] = field(default_factory=dict)  # predictions, one feature another's
 
@@ -65,11 +67,12 @@ class Cell:
     def with_permuted(self, feature: str) -> "Cell":
         """The same networks' answers where a feature is another lens's. No recipe is called what this input is."""
         name, prediction = f"{self.input} ({feature} permuted)", self.permuted[feature]
-        return replace(self, input=name, prediction=prediction, quantiles=None, nll=None, tarp=None, permuted={})
+        unknown: dict[str, Any] = dict.fromkeys(("quantiles", *SCORES))
+        return replace(self, input=name, prediction=prediction, permuted={}, **unknown)
 
     def _by_lens(self) -> dict[str, np.ndarray]:
         """What is (s, n, ...), as far as it is there."""
-        known = {name: getattr(self, name) for name in ("prediction", "quantiles", "nll", "tarp")}
+        known = {name: getattr(self, name) for name in ("prediction", "quantiles", *SCORES)}
         return {name: values for name, values in known.items() if values is not None}
 
 
@@ -116,9 +119,8 @@ def _of_key(folder: Place, key: Key, seeds: Sequence[int]) -> list[Cell]:
                 _stacked(lines, "prediction"),
                 np.stack([(table["prediction"] - table["truth"]).to_numpy() for table in calibration]),
                 _stacked(lines, *(f"q{level:g}" for level in tables.LEVELS)),
-                _stacked(lines, "nll"),
-                _stacked(lines, "tarp"),
-                _permuted(lines),
+                **{name: _stacked(lines, name) for name in SCORES},
+                permuted=_permuted(lines),
             )
         )
     return cells
@@ -176,7 +178,8 @@ def lined_up(table: pd.DataFrame, ids: np.ndarray, name: str, remedy: str) -> pd
     at = index.get_indexer(ids)
     absent = ids[at < 0]
     if len(absent):
-        raise InputError(f"{name}: no line for {absent[0]}, and {len(absent) - 1} more; {remedy}")
+        others = ["", " and 1 other", f" and {len(absent) - 1} others"][min(len(absent) - 1, 2)]
+        raise InputError(f"{name}: no line for {absent[0]}{others}; {remedy}")
     return table.iloc[at].reset_index(drop=True)
 
 

@@ -11,7 +11,7 @@ from pipeline.scores.intervals import Interval
 from pipeline.verdict.cells import Cell, Key
 from pipeline.verdict.words import number
 
-MEANINGLESS = ("median_error", "nmad", "outliers", "outliers_fixed")  # of errors from labels that are 0 or 1
+MEANINGLESS = ("median_error", "nmad", "outliers")  # of errors from labels that are 0 or 1
 SHOWN = {"auc": "AUC", "accuracy": "accuracy", "brier": "Brier score", "log_loss": "log loss", "slope_truth": "slope"}
 NOTE = (
     f"Each with its interval. Accuracy is at one half; log loss moves predictions into [{classes.CLIP:g}, "

@@ -17,10 +17,9 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, NamedTuple
 
-import pandas as pd
 from ruamel.yaml import YAML
 
-from pipeline import findings, params, tables
+from pipeline import findings, lenses, params, tables
 from pipeline.errors import InputError
 from pipeline.verdict import cells as reading
 from pipeline.verdict import text
@@ -70,8 +69,9 @@ def verdict(names: Sequence[str]) -> str:
         if not asked:
             raise InputError(f"{', '.join(names)}: no input, backbone and size in common; there is nothing to compare")
         plain = {SHORTCUTS: tables.read(first.baselines / f"{SHORTCUTS}.parquet", role="test")}
-        images = json.loads(first.split.read_text())["counts"]["train"]
-        found = judged(cells, said, plain, pd.read_parquet(first.lenses), asked, images, chosen)
+        dealt = json.loads(first.split.read_text())
+        described = lenses.read(first.lenses, dealt["rows"])
+        found = judged(cells, said, plain, described, asked, dealt["counts"]["train"], chosen)
         return text.markdown(found, findings.read(first.audit))
 
 

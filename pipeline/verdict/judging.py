@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from pipeline import tables
-from pipeline.contrasts.efficiency import Saved, images_saved
+from pipeline.contrasts.efficiency import Area, Saved, area, images_saved
 from pipeline.contrasts.families import holm
 from pipeline.contrasts.interaction import Interaction, interactions
 from pipeline.contrasts.intervals import How
@@ -29,6 +29,7 @@ from pipeline.verdict.questions import interactions as quads
 Plain = Mapping[str, Mapping[str, Mapping[str, Mapping[str, float]]]]  # input, model, target: metrics
 SHORTCUTS = "shortcuts"  # what is no network and has no input; its lines have the input NO_INPUT
 NO_INPUT = "none"
+Curve = Mapping[int, Cell]  # by training rows
 COVARIATES = ("signal_to_noise", "ring_over_psf")  # of the table of lenses; errors are binned in them and in the truth
 
 
@@ -56,7 +57,8 @@ class Verdict:
     plateaus: Mapping[Arm, Sequence[Mapping[str, Any]]]
     answers: Mapping[str, Answered]  # by family
     interactions: Mapping[tuple[Arm, Arm], Interaction]
-    saved: Mapping[Arm, Saved]
+    saved: Mapping[Arm, Saved]  # by the arm of the largest size, as areas
+    areas: Mapping[Arm, Area]
     by_bin: pd.DataFrame
     confidence: float
 
@@ -87,31 +89,40 @@ def judged(
     whole, lost = answered(cells)
     known = reading.columns(lenses, whole[0].id)
     groups, at = known["group"].to_numpy(), chosen.confidence
-    references, sorts = _references(plain[SHORTCUTS], whole), tables.of_classes(plain[SHORTCUTS])
+    references, units = _references(plain[SHORTCUTS], whole), tables.units(plain[SHORTCUTS])
+    sorts, curves = tables.of_classes(plain[SHORTCUTS]), _curves(whole, images)
     arms = [*whole, *(cell.with_permuted(name) for cell in whole for name in cell.permuted)]
     by_bin = [measures.by_bin(cell, groups, _covariates(cell, known), chosen.bins, at) for cell in whole]
     return Verdict(
         cells=whole,
-        units=tables.units(plain[SHORTCUTS]),
-        said=[*said, *lost, *_unlike(arms, asked)],
+        units=units,
+        said=[*said, *lost, *_unlike(_together(arms, asked, curves))],
         plain=_plain(plain, whole[0].id, sorts),
-        measured={cell.key: _metrics(cell, groups, references[cell.target], at, sorts) for cell in whole},
+        measured={
+            cell.key: _metrics(cell, groups, references[cell.target], at, units[cell.target], sorts) for cell in whole
+        },
         diagrams={cell.key: classes.diagrams(cell, groups, at) for cell in whole if cell.target in sorts},
         largest=classes.largest(whole, sorts, groups, at),
         spreads={cell.key: measures.spreads(cell, groups, at) for cell in whole},
         plateaus={cell.key: [] if cell.target in sorts else measures.flat(cell, groups, at) for cell in whole},
         answers={name: _answer(arms, family, groups, chosen) for name, family in asked.items()},
         interactions=_interactions(whole, asked[PRIMARY].pairs if PRIMARY in asked else {}, groups, chosen),
-        saved=_saved(whole, groups, images, chosen),
+        saved=_saved(curves, groups, chosen),
+        areas=_areas(curves, groups, chosen),
         by_bin=pd.concat(by_bin, ignore_index=True),
         confidence=at,
     )
 
 
 def _metrics(
-    cell: Cell, groups: np.ndarray, references: Mapping[str, np.ndarray], confidence: float, sorts: Collection[str]
+    cell: Cell,
+    groups: np.ndarray,
+    references: Mapping[str, np.ndarray],
+    confidence: float,
+    unit: str,
+    sorts: Collection[str],
 ) -> dict[str, Interval]:
-    numbers = measures.metrics(cell, groups, references, confidence)
+    numbers = measures.metrics(cell, groups, references, confidence, unit)
     return classes.metrics(cell, numbers, groups, confidence) if cell.target in sorts else numbers
 
 
@@ -133,19 +144,48 @@ def _interactions(
     return interactions(arms, asked, groups, how(chosen, "rmse"), holm)
 
 
-def _saved(cells: Sequence[Cell], groups: np.ndarray, images: int, chosen: Compare) -> dict[Arm, Saved]:
-    """Images saved by every input over the control, where there is more than one training size; by the largest cell."""
+def _curves(cells: Sequence[Cell], images: int) -> dict[Arm, Curve]:
+    """The cells of every input, backbone and target by training rows, where all sizes are there; by the largest's key.
+
+    From one size there is none.
+    """
     sizes = {cell.size: images if cell.size == "all" else int(cell.size) for cell in cells}
-    if len(sizes) < 2:
+    if len(set(sizes.values())) < 2:
         return {}
-    found, there = {}, {cell.key for cell in cells}
+    found: dict[Arm, Curve] = {}
     for cell in cells:
-        own, control = ([(name, cell.backbone, size, cell.target) for size in sizes] for name in (cell.input, CONTROL))
-        largest = sizes[cell.size] == max(sizes.values())
-        if largest and cell.input != CONTROL and there.issuperset([*own, *control]):
-            arms = _arms(_with_keys(cells, [*own, *control]))
-            curves = [{sizes[arm[2]]: arms[arm] for arm in each} for each in (own, control)]
-            found[cell.key] = images_saved(curves[0], curves[1], groups, how(chosen, "rmse"))
+        if sizes[cell.size] == max(sizes.values()):
+            own = _with_keys(cells, [(cell.input, cell.backbone, size, cell.target) for size in sizes])
+            if len(own) == len(sizes):
+                found[cell.key] = {sizes[one.size]: one for one in own}
+    return found
+
+
+def _errors(of_size: Curve, seeds: Sequence[int]) -> dict[int, np.ndarray]:
+    """(s, n) by training rows, of the same seeds at every size."""
+    return {size: cell.of_seeds(seeds).errors for size, cell in of_size.items()}
+
+
+def _areas(curves: Mapping[Arm, Curve], groups: np.ndarray, chosen: Compare) -> dict[Arm, Area]:
+    """Of every curve whose sizes have a seed in common, on all that they have."""
+    seeds = {arm: reading.common_seeds(own.values()) for arm, own in curves.items()}
+    return {
+        arm: area(_errors(own, seeds[arm]), groups, how(chosen, "rmse")) for arm, own in curves.items() if seeds[arm]
+    }
+
+
+def _saved(curves: Mapping[Arm, Curve], groups: np.ndarray, chosen: Compare) -> dict[Arm, Saved]:
+    """Images saved by every input over the control, on the seeds that both have at all sizes."""
+    found = {}
+    for arm, own in curves.items():
+        control = curves.get((CONTROL, *arm[1:]), own)
+        if control is own:
+            continue
+        seeds = reading.common_seeds([*own.values(), *control.values()])
+        if seeds:
+            found[arm] = images_saved(_errors(own, seeds), _errors(control, seeds), groups, how(chosen, "rmse"))
+        else:
+            found[arm] = Saved(None, None, f"no seed is common to all sizes of it and of {CONTROL}")
     return found
 
 
@@ -167,15 +207,29 @@ def _arms(cells: Sequence[Cell]) -> dict[Arm, np.ndarray]:
     return {cell.key: cell.of_seeds(seeds).errors for cell in cells}
 
 
-def _unlike(cells: Sequence[Cell], asked: Mapping[str, Family]) -> list[str]:
-    """The families whose arms do not have the same seeds, and which are compared."""
+def _together(
+    cells: Sequence[Cell], asked: Mapping[str, Family], curves: Mapping[Arm, Curve]
+) -> dict[str, Sequence[Cell]]:
+    """What is compared on the seeds that all of it has, by what is asked of it."""
+    found: dict[str, Sequence[Cell]] = {family.title: _of_family(cells, family) for family in asked.values()}
+    between = quads(asked[PRIMARY].pairs) if PRIMARY in asked else {}
+    arms = [arm for four in between.values() for arm in four]
+    found["gains of one backbone against another's"] = _with_keys(cells, arms)
+    for arm, own in curves.items():
+        control = curves.get((CONTROL, *arm[1:]), own)
+        title = f"training sizes of {arm[0]} with {arm[1]}, {arm[3]}"
+        found[title] = [*own.values(), *control.values()]
+    return found
+
+
+def _unlike(together: Mapping[str, Sequence[Cell]]) -> list[str]:
+    """What is compared though its arms do not have the same seeds."""
     said = []
-    for family in asked.values():
-        own = _of_family(cells, family)
+    for title, own in together.items():
         common = reading.common_seeds(own)
         if any(list(cell.seeds) != common for cell in own):
-            title = f"{family.title[0].upper()}{family.title[1:]}"
-            said.append(f"{title}: the arms do not have the same seeds; compared on {', '.join(map(str, common))}.")
+            on = f"compared on {', '.join(map(str, common))}" if common else "not compared, as none is common to all"
+            said.append(f"{title[0].upper()}{title[1:]}: the arms do not have the same seeds; {on}.")
     return said
 
 
@@ -196,14 +250,23 @@ def _references(shortcuts: pd.DataFrame, cells: Sequence[Cell]) -> dict[str, dic
 
 
 def _plain(plain: Mapping[str, pd.DataFrame], ids: np.ndarray, sorts: Collection[str]) -> Plain:
-    """By input and model, the headline of what is no network, for the lenses that the networks are judged by."""
+    """By input and model, the headline of what is no network, for the lenses that the networks are judged by.
+
+    What says the same of another input stands under the first alone: the trees of a recipe and of that recipe without
+    one of its maps are fitted to the same vectors.
+    """
     found: dict[str, dict[str, dict[str, dict[str, float]]]] = {}
+    seen: set[tuple[Any, ...]] = set()
     for name in [SHORTCUTS, *(name for name in plain if name != SHORTCUTS)]:
         known = plain[name][plain[name]["id"].isin(ids)]
         for (model, target), lines in known.groupby(["model", "target"], sort=False):
             if name != SHORTCUTS and model == "constant":
                 continue  # the same of every input
             truth, prediction = lines["truth"].to_numpy(), lines["prediction"].to_numpy()
+            same = (model, target, prediction.tobytes())
+            if same in seen:
+                continue
+            seen.add(same)
             own = found.setdefault(NO_INPUT if name == SHORTCUTS else name, {}).setdefault(str(model), {})
             more = classes.headline(truth, prediction[None]) if target in sorts else {}
             own[str(target)] = measures.headline(truth, prediction[None]) | more

@@ -10,7 +10,7 @@ from jaxtyping import Bool, Float, Int
 from pipeline import tables
 from pipeline.scores import bins, conformal, distribution, plateau, tarp
 from pipeline.scores.intervals import Interval, interval, of_hits, of_mean
-from pipeline.scores.point import METRICS, against
+from pipeline.scores.point import DEX_METRICS, METRICS, against
 from pipeline.verdict.cells import Cell
 from pipeline.verdict.words import HEADLINE
 
@@ -22,10 +22,16 @@ WINDOW = 40  # lenses that one takes
 
 
 def metrics(
-    cell: Cell, groups: Int[np.ndarray, " n"], references: Mapping[str, Float[np.ndarray, " n"]], confidence: float
+    cell: Cell,
+    groups: Int[np.ndarray, " n"],
+    references: Mapping[str, Float[np.ndarray, " n"]],
+    confidence: float,
+    unit: str = "",
 ) -> dict[str, Interval]:
-    """Every metric of `scores.point`, and the skill against each reference prediction, over seeds and lenses."""
-    asked = METRICS | {f"skill_{name}": against(reference) for name, reference in references.items()}
+    """Every metric of `scores.point` that makes sense in the target's unit (as `tables.units` has it), and the skill
+    against each reference prediction, over seeds and lenses."""
+    asked = METRICS | (DEX_METRICS if unit == tables.IN_DEX else {})
+    asked |= {f"skill_{name}": against(reference) for name, reference in references.items()}
     return {name: interval(one, cell.truth, cell.prediction, groups, confidence) for name, one in asked.items()}
 
 
@@ -71,8 +77,9 @@ def spreads(cell: Cell, groups: Int[np.ndarray, " n"], confidence: float) -> dic
     found["calibration_error"] = float(distribution.calibration_error(*said).mean())
     found["pit"] = np.histogram(level, PIT_BINS, (0, 1))[0].tolist()  # of all seeds
     found["pit_distance"] = float(np.mean([distribution.ks_uniform(one)[0] for one in level]))
-    if cell.nll is not None:
-        found["nll"] = figure(of_mean(cell.nll, groups, confidence))
+    for name, score in (("nll", cell.nll), ("nll_joint", cell.nll_joint)):
+        if score is not None:
+            found[name] = figure(of_mean(score, groups, confidence))
     if cell.tarp is not None:
         found["tarp"] = _curve(tarp.expected_coverage(cell.tarp, TARP_LEVELS, groups, confidence))
     return found

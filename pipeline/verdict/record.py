@@ -80,6 +80,7 @@ def details(found: Verdict) -> dict[str, Any]:
         "interactions": [{"arms": arms, **asdict(one)} for arms, one in found.interactions.items()],
         "saved": [{"arm": arm, **asdict(one)} for arm, one in found.saved.items()],
         "largest": [{"run": "-".join(key), **measures.figure(one)} for key, one in found.largest.items()],
+        "areas": [{"arm": arm, **asdict(one)} for arm, one in found.areas.items()],
         "sentences": text.sentences(found),
     }
 

@@ -24,12 +24,13 @@ from pipeline.scores import conformal, distribution
 from pipeline.scores.intervals import Interval, of_hits
 from pipeline.verdict import cells as reading
 from pipeline.verdict import measures, words
-from pipeline.verdict.answers import answered
+from pipeline.verdict.answers import answered, silent
 from pipeline.verdict.cells import Cell
 from pipeline.verdict.judging import how
 
 NOMINAL = 0.68  # how often the intervals are meant to hold the truth
 REMEDY = "run dvc repro predict_shifted"
+Pair = tuple[Cell, Cell]  # as it was, and under a shift
 
 
 @dataclass(frozen=True)
@@ -60,7 +61,8 @@ def robustness(
 ) -> Robustness:
     """Every shift of every cell whose input is a recipe, from the tables `folder`/<shift>/<run>.parquet.
 
-    A lens that some run has no finite answer for under some shift is left out of all, and counted. Raises `InputError`
+    A lens that some run has no finite answer for under some shift is left out of all, and counted; a run that has none
+    at all is named and left out with its seed, and a cell of such runs alone under that shift. Raises `InputError`
     where a table is missing or is of other lenses, and where the cells have no seed in common.
     """
     asked = [cell for cell in cells if cell.input in recipes]
@@ -69,21 +71,48 @@ def robustness(
     seeds = reading.common_seeds(asked)
     if not seeds:
         raise InputError("train.seeds: no seed is common to all that is shifted; train all on the same")
-    pairs = [(shift, cell.of_seeds(seeds)) for shift in shifts for cell in asked]
-    both = [*(cell for _, cell in pairs[: len(asked)]), *(read(folder, shift, cell) for shift, cell in pairs)]
-    there, lost = answered(both)
-    said = [] if all(list(cell.seeds) == seeds for cell in asked) else [_fewer(seeds)]
-    before = {cell.key: cell for cell in there[: len(asked)]}
-    after = {shifted.key: shifted for shifted in there[len(asked) :]}
+    pairs = [(cell.of_seeds(seeds), read(folder, shift, cell.of_seeds(seeds))) for shift in shifts for cell in asked]
+    pairs, said = _that_answer(pairs)
+    if not pairs:
+        return Robustness([], said)
+    if any(cell.seeds != pairs[0][0].seeds for cell in asked):
+        said = [_fewer(pairs[0][0].seeds), *said]
+    before = {cell.key: cell for cell, _ in pairs}
+    there, lost = answered([*before.values(), *(shifted for _, shifted in pairs)])
+    arms = {cell.key: cell for cell in there}
     groups = reading.groups(lenses, there[0])
-    arms = {cell.key: cell.errors for cell in there}
-    family = {key: (key, cell.key) for key, (_, cell) in zip(after, pairs, strict=True)}
-    changes = judge(arms, family, groups, how(chosen, "rmse"), benjamini_hochberg)
+    family = {shifted.key: (shifted.key, cell.key) for cell, shifted in pairs}
+    errors = {key: cell.errors for key, cell in arms.items()}
+    changes = judge(errors, family, groups, how(chosen, "rmse"), benjamini_hochberg)
     rows = [
-        Shifted(shift, before[cell.key], changes[key], coverage(after[key], groups, chosen.confidence))
-        for key, (shift, cell) in zip(after, pairs, strict=True)
+        Shifted(_shift(arms[key]), arms[cell], changes[key], coverage(arms[key], groups, chosen.confidence))
+        for key, cell in family.values()
     ]
     return Robustness(rows, [*said, *lost])
+
+
+def _that_answer(pairs: Sequence[Pair]) -> tuple[list[Pair], list[str]]:
+    """The pairs with an answer of some seed, on the seeds that answer in all of them; and what that leaves out."""
+    dead = {shifted.key: silent(shifted) for _, shifted in pairs}
+    alive = [pair for pair in pairs if len(dead[pair[1].key]) < len(pair[1].seeds)]
+    said = [_silent(shifted, dead[shifted.key]) for _, shifted in pairs if dead[shifted.key]]
+    lost = {seed for _, shifted in alive for seed in dead[shifted.key]}
+    kept = [seed for seed in pairs[0][0].seeds if seed not in lost]
+    if not kept:
+        return [], [*said, "Under other conditions: no seed is left that answers in every run; nothing is compared."]
+    return [(cell.of_seeds(kept), shifted.of_seeds(kept)) for cell, shifted in alive], said
+
+
+def _silent(shifted: Cell, dead: Sequence[int]) -> str:
+    nothing = f"no finite {shifted.target} for any of the {len(shifted.id)} test lenses"
+    if len(dead) == len(shifted.seeds):
+        return f"`{shifted.name}`: {nothing}, with any seed; left out."
+    seeds = f"seed {dead[0]} is" if len(dead) == 1 else f"seeds {', '.join(map(str, dead))} are"
+    return f"`{shifted.name}`: {nothing} with seed {', '.join(map(str, dead))}; {seeds} left out of every run."
+
+
+def _shift(shifted: Cell) -> str:
+    return shifted.input.partition("/")[0]
 
 
 def _fewer(seeds: Sequence[int]) -> str:
@@ -98,13 +127,13 @@ def read(folder: Place, shift: str, cell: Cell) -> Cell:
     name = f"{shift}/{cell.name}"
     levels = [] if cell.quantiles is None else [f"q{level:g}" for level in tables.LEVELS]
     runs = [_lines(folder / f"{name}-{seed}.parquet", cell, levels) for seed in cell.seeds]
+    unknown: dict[str, Any] = dict.fromkeys(reading.SCORES)
     return replace(
         cell,
         input=f"{shift}/{cell.input}",
         prediction=np.stack([lines["prediction"].to_numpy(dtype=float) for lines in runs]),
         quantiles=np.stack([lines[levels].to_numpy(dtype=float) for lines in runs]) if levels else None,
-        nll=None,
-        tarp=None,
+        **unknown,
     )
 
 

@@ -8,14 +8,25 @@ from pipeline.findings import Finding
 from pipeline.verdict import classes, measures, words
 from pipeline.verdict.cells import Cell
 from pipeline.verdict.judging import NO_INPUT, Answered, Verdict
-from pipeline.verdict.questions import CONTROL, PERMUTATION, PRIMARY
+from pipeline.verdict.questions import CONTROL, PERMUTATION, PRIMARY, Arm
 
 
 def markdown(found: Verdict, audit: Iterable[Finding]) -> str:
     """The verdict as it is printed."""
     parts = [words.cautions(audit, found.said)]
     parts += [_section(found, target) for target in dict.fromkeys(cell.target for cell in found.cells)]
+    parts += [words.joint_table(_joint(found), found.confidence, found.several_sizes)]
     return "\n".join(part for part in [*parts, classes.together(found.largest)] if part)
+
+
+def _joint(found: Verdict) -> dict[Arm, Mapping[str, float]]:
+    """What the joint distribution of all targets is worth, of each network that says one."""
+    first = next(iter(found.units))
+    return {
+        cell.key: found.spreads[cell.key]["nll_joint"]
+        for cell in found.cells
+        if cell.target == first and "nll_joint" in found.spreads[cell.key]
+    }
 
 
 def sentences(found: Verdict) -> list[str]:
@@ -46,6 +57,9 @@ def _section(found: Verdict, target: str) -> str:
             lines += [words.RELIANCE, ""]
         if name == PRIMARY:
             lines += [*(f"- {line}" for line in [*_sentences(found, target), *_interactions(found, target)]), ""]
+    areas = {arm: one for arm, one in found.areas.items() if arm[3] == target}
+    if areas:
+        lines += [*words.efficiency_table(areas, found.saved, found.units[target], found.confidence), ""]
     if not answered:
         lines += [f"Nothing to compare: that takes {CONTROL} and another input.", ""]
     elif any(contrast.seeds < ENOUGH_SEEDS for one in answered.values() for contrast in one.rmse.values()):

@@ -4,11 +4,12 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from pipeline.contrasts.efficiency import Area, Saved
 from pipeline.contrasts.interaction import Interaction
 from pipeline.contrasts.verdict import ENOUGH_SEEDS, Contrast
 from pipeline.findings import Finding
 from pipeline.scores.intervals import Interval
-from pipeline.verdict.questions import Arm, Pairs
+from pipeline.verdict.questions import CONTROL, Arm, Pairs
 
 HEADLINE = ("mae", "rmse", "r2")
 SHORTCUTS = {
@@ -51,11 +52,12 @@ def _power(one: Contrast, unit: str) -> str:
 
 def beyond(skill: Mapping[Arm, Interval], shortcut: str, several_sizes: bool) -> list[str]:
     """How much of the best shortcut's squared error each cell is left with: below 100 %, the lens was looked at."""
-    return [
-        f"{arm[0]} with {named(arm, several_sizes)}: its squared error is {1 - one.value:.0%} "
-        f"[{1 - one.high:.0%}, {1 - one.low:.0%}] of that of the best shortcut ({SHORTCUTS[shortcut]})."
-        for arm, one in skill.items()
-    ]
+    said = []
+    for arm, one in skill.items():
+        left, low, high = (number(1 - value, ".0%") for value in (one.value, one.high, one.low))
+        subject = f"{arm[0]} with {named(arm, several_sizes)}: its squared error is {left} [{low}, {high}]"
+        said.append(f"{subject} of that of the best shortcut ({SHORTCUTS[shortcut]}).")
+    return said
 
 
 def minus(pair: tuple[Arm, Arm]) -> str:
@@ -87,6 +89,49 @@ def score_table(lines: Sequence[tuple[str, str, Mapping[str, Any]]], unit: str) 
         f"| {name} | {predictor} | {' | '.join(with_spread(values, metric) for metric in HEADLINE)} |"
         for name, predictor, values in lines
     ]
+
+
+def efficiency_table(areas: Mapping[Arm, Area], saved: Mapping[Arm, Saved], unit: str, confidence: float) -> list[str]:
+    """Learning curves in two numbers: their area, and how many times as many images the control needs."""
+    lines = [
+        "Learning curves: the RMSE's area over the logarithm of the training images, as a mean error; and how many "
+        f"times as many images {CONTROL} needs for the same error:",
+        "",
+        f"| input | backbone | area{unit}, {confidence:.0%} interval | images saved, {confidence:.0%} interval |",
+        "|---|---|---|---|",
+    ]
+    for arm, one in areas.items():
+        low, high = (number(end) for end in one.interval)
+        lines.append(f"| {arm[0]} | {arm[1]} | {number(one.value)} [{low}, {high}] | {_times(saved.get(arm))} |")
+    return lines
+
+
+def _times(saved: Saved | None) -> str:
+    if saved is None:
+        return "–"
+    if saved.ratio is None or saved.interval is None:
+        return saved.reason
+    low, high = (number(end, ".2f") for end in saved.interval)
+    bound = f" ({saved.reason})" if saved.reason else ""
+    return f"{number(saved.ratio, '.2f')} [{low}, {high}]{bound}"
+
+
+def joint_table(found: Mapping[Arm, Mapping[str, float]], confidence: float, several_sizes: bool) -> str:
+    """Minus the log-density of all targets together at the truth, by arm; nothing where no network says one."""
+    if not found:
+        return ""
+    lines = [
+        "**All targets together**: minus the logarithm of the density at the truth; smaller is better",
+        "",
+        f"| input | predictor | joint negative log-likelihood [nat], {confidence:.0%} interval |",
+        "|---|---|---|",
+        *(
+            f"| {arm[0]} | {named(arm, several_sizes)} | "
+            f"{number(one['value'])} [{number(one['low'])}, {number(one['high'])}] |"
+            for arm, one in found.items()
+        ),
+    ]
+    return "\n".join([*lines, ""])
 
 
 def contrast_table(
@@ -129,13 +174,19 @@ def interaction_lines(found: Mapping[tuple[Arm, Arm], Interaction], unit: str) -
 def with_spread(values: Mapping[str, float], metric: str) -> str:
     """A metric, and its standard deviation over seeds where it has one."""
     spread = f"{metric}_std"
-    return number(values[metric]) + (f" ± {values[spread]:.4f}" if spread in values else "")
+    return number(values[metric]) + (f" ± {number(values[spread])}" if spread in values else "")
 
 
 def with_interval(value: float, interval: tuple[float, float]) -> str:
-    return f"{value:+.4f} [{interval[0]:+.4f}, {interval[1]:+.4f}]"
+    low, high = (number(end, "+.4f") for end in interval)
+    return f"{number(value, '+.4f')} [{low}, {high}]"
 
 
-def number(value: float) -> str:
-    """Four decimals, and no minus before a zero."""
-    return f"{round(value, 4) + 0.0:.4f}"
+def number(value: float, form: str = ".4f") -> str:
+    """A number as people read it, on the page too: a real minus, no sign before a zero, ∞. Files for machines have
+    ASCII."""
+    text = format(value, form)
+    digits = text.lstrip("+-")
+    if not digits.strip("0.%"):
+        return digits
+    return text.replace("-", "−").replace("inf", "∞")

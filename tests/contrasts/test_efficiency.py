@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from scipy.optimize import least_squares
 
-from pipeline.contrasts.efficiency import fitted, images_saved
-from pipeline.contrasts.intervals import How
+from pipeline.contrasts.efficiency import area, fitted, images_saved
+from pipeline.contrasts.intervals import How, estimates
 from pipeline.errors import InputError
 
 SIZES = np.array([250, 500, 1000, 2000, 4000])
@@ -109,3 +109,35 @@ def test_other_sizes_than_the_control_s_are_refused(generator: np.random.Generat
     arm, control = trained(generator, 2), trained(generator, 1, SIZES[:3])
     with pytest.raises(InputError, match=r"^train.sizes: the arm has \[250, 500, 1000, 2000, 4000\], its control \["):
         images_saved(arm, control, np.arange(300), FAST)
+
+
+def test_an_area_is_numpys_trapezoid_over_the_logarithm(generator: np.random.Generator) -> None:
+    """Of the RMSE's mean over seeds, whatever the order in which sizes are given."""
+    sizes = np.array([200, 700, 1000, 5000])
+    arm = trained(generator, 1, sizes)
+    rmse = [np.sqrt((arm[size] ** 2).mean(axis=1)).mean() for size in sizes.tolist()]
+    expected = np.trapezoid(rmse, np.log(sizes)) / np.log(25)
+    found = area(dict(reversed(arm.items())), np.arange(300), FAST)
+    assert found.value == pytest.approx(expected, rel=1e-12)
+    assert found.interval[0] < found.value < found.interval[1]
+
+
+def test_the_area_of_a_constant_curve_is_that_error_with_its_interval(generator: np.random.Generator) -> None:
+    """The same errors at every size: the mean over sizes knows as much as one, and no more."""
+    errors = generator.normal(size=(8, 300))
+    one = estimates({"a": errors}, {"a": (("a", 1.0),)}, np.arange(300), FAST)["a"]
+    found = area(dict.fromkeys((100, 300, 5000), errors), np.arange(300), FAST)
+    assert found.value == pytest.approx(one.value, rel=1e-12)
+    assert found.interval == pytest.approx(one.interval(FAST.confidence), rel=1e-9)
+
+
+def test_half_the_error_has_half_the_area(generator: np.random.Generator) -> None:
+    arm = trained(generator, 1)
+    whole, half = (area({n: f * one for n, one in arm.items()}, np.arange(300), FAST) for f in (1, 0.5))
+    assert half.value == pytest.approx(whole.value / 2, rel=1e-12)
+    assert half.interval == pytest.approx(tuple(end / 2 for end in whole.interval), rel=1e-9)
+
+
+def test_one_size_has_no_area(generator: np.random.Generator) -> None:
+    with pytest.raises(InputError, match=r"^train\.sizes: \[250\] is no learning curve"):
+        area({250: generator.normal(size=(2, 9))}, np.arange(9), FAST)

@@ -136,7 +136,7 @@ def calibration(generator: np.random.Generator) -> dict[str, Any]:
         ]
         pit, _ = np.histogram(generator.beta(1 + 0.15 * index, 1 + 0.15 * index, 800), 16, (0, 1))
         runs.append({"run": run, "target": TARGET, "coverage": points, "pit": pit, "pit_band": (37, 64)})
-    return {"runs": runs}
+    return {"runs": runs, "joint": [{"run": run, "nll": around(-1.25, 0.04)} for run in RUNS[:2]]}
 
 
 def classes() -> dict[str, Any]:
@@ -166,6 +166,7 @@ def effects(generator: np.random.Generator) -> dict[str, Any]:
 
 
 def efficiency() -> dict[str, Any]:
+    areas = [{"name": run, "area": around(0.3, 0.01)} for run in RUNS[:2]]
     sizes = np.array([500, 1000, 2000, 4000, 14000])
     arms = []
     for run, a in (("raw-cnn-all", 4.0), ("engineered-cnn-all", 2.6)):
@@ -173,7 +174,7 @@ def efficiency() -> dict[str, Any]:
         fit = {"a": a, "b": 0.5, "c": 0.21}
         arms.append({"run": run, "sizes": sizes, "errors": [around(e, 0.04 * e) for e in errors], "fit": fit})
     saved = [{"name": "engineered-cnn", "ratio": around(2.4, 0.4), "said": "2,000 images do what 4,800 do for raw"}]
-    return {"unit": "dex", "arms": arms, "saved": saved}
+    return {"unit": "dex", "arms": arms, "areas": areas, "saved": saved}
 
 
 def robustness(generator: np.random.Generator) -> dict[str, Any]:

@@ -123,6 +123,16 @@ def test_every_verdict_is_a_word_beside_its_sign(opened: Browser) -> None:
     assert words == {"▲ better", "▼ worse", "≈ equivalent", "? undecided"}
 
 
+def test_a_joint_density_stands_under_the_calibration_of_every_target(opened: Browser) -> None:
+    caption = opened.each("#calibration caption")
+    assert caption == ["All targets together: minus the logarithm of the density at the truth [nat]; smaller is better"]
+    assert opened.each("#calibration td .value") == ["−1.250", "−1.250"]
+
+
+def test_a_pit_counts_lenses(opened: Browser) -> None:
+    assert "lenses, mean over seeds" in opened.each("#calibration .axis-label")
+
+
 def test_a_lens_opens_with_what_was_predicted_of_it_and_closes(opened: Browser, example: dict[str, Any]) -> None:
     opened.click('[data-lens="0"]')
     assert opened.run("document.getElementById('panel').open")
@@ -255,6 +265,50 @@ def test_the_theme_turns(opened: Browser) -> None:
     assert opened.run(paper) != light
     opened.click(".theme")
     assert opened.run(paper) == light
+
+
+PAPER = 718  # pixels: A4 less margins of a centimetre
+DARKEST = """(() => {
+    const { data } = document.querySelector("canvas").getContext("2d").getImageData(0, 0, 2000, 2000);
+    let least = 255; // of the brightest colour of each opaque pixel
+    for (let i = 0; i < data.length; i += 4)
+      if (data[i + 3] > 250) least = Math.min(least, Math.max(data[i], data[i + 1], data[i + 2]));
+    return least;
+})()"""
+
+
+def test_on_paper_the_page_is_light_and_nothing_is_cut(browser: Browser, file: Path) -> None:
+    """Opened in the dark and as wide as a screen, where plots are drawn for it; then laid out for a sheet."""
+    browser.open(file, 1280, scheme="dark")
+    browser.wait(DRAWN)
+    browser.wait("document.querySelector('canvas').width > 400")
+    before = browser.run("getComputedStyle(document.body).backgroundColor")
+    assert browser.run(DARKEST) > 60
+    browser.run("window.dispatchEvent(new Event('beforeprint'))")
+    assert browser.run(DARKEST) < 60, "the axes of the scatter are in dark ink"
+    browser.send("Emulation.setEmulatedMedia", media="print")
+    browser.send("Emulation.setDeviceMetricsOverride", width=PAPER, height=1000, deviceScaleFactor=1, mobile=False)
+    assert browser.run("getComputedStyle(document.body).backgroundColor") == "rgb(255, 255, 255)"
+    shown = "[...document.querySelectorAll('main *')].filter(e => !e.closest('svg, pre') && e.getClientRects().length)"
+    assert browser.run(f"{shown}.filter(e => e.getBoundingClientRect().right > {PAPER}.5).map(e => e.outerHTML)") == []
+    browser.run("document.querySelectorAll('.plot svg').forEach(e => e.setAttribute('width', 920))")  # none is redrawn
+    wide = "e.getBoundingClientRect().width > e.parentNode.clientWidth + 0.5"
+    assert True not in browser.each(".plot svg, .plot canvas", wide)
+    hidden = ["#nav", ".readout"]
+    assert [browser.run(f"getComputedStyle(document.querySelector('{each}')).display") for each in hidden] == [
+        "none"
+    ] * 2
+    assert browser.each("#scatter .choice select", "e.getClientRects().length > 0") == [True], "which run it is of"
+    assert browser.run("getComputedStyle(document.querySelector('.thumb')).printColorAdjust") == "exact"
+    browser.send("Emulation.setEmulatedMedia", media="")
+    browser.run("window.dispatchEvent(new Event('afterprint'))")
+    browser.open(file, 1280, scheme="dark")
+    assert browser.run("getComputedStyle(document.body).backgroundColor") == before
+
+
+def test_areas_stand_before_the_images_saved(opened: Browser) -> None:
+    captions = [one.partition(",")[0].partition(":")[0] for one in opened.each("#efficiency caption")]
+    assert captions == ["Area under each curve", "Images saved"]
 
 
 def test_a_section_that_is_absent_is_not_in_the_page(browser: Browser, example: dict[str, Any], tmp_path: Path) -> None:

@@ -6,9 +6,9 @@ from scipy import stats
 from sklearn.metrics import mean_absolute_error, median_absolute_error, r2_score, root_mean_squared_error
 
 from pipeline.scores import point
-from pipeline.scores.point import METRICS
 
 SIZES = [2, 3, 17, 1000]
+METRICS = point.METRICS | point.DEX_METRICS
 SMOOTH = ["bias", "mae", "rmse", "scatter", "r2", "slope_truth", "slope_prediction"]
 
 ORACLES = {
@@ -19,7 +19,7 @@ ORACLES = {
     "scatter": lambda t, p: stats.tstd(p - t) * np.sqrt((len(t) - 1) / len(t)),
     "nmad": lambda t, p: 1.4826 * stats.median_abs_deviation(p - t),
     "outliers": lambda t, p: _share(p - t, 3 * 1.4826 * stats.median_abs_deviation(p - t)),
-    "outliers_fixed": lambda t, p: _share(p - t, 0.3),
+    "outliers_dex": lambda t, p: _share(p - t, 0.3),
     "r2": r2_score,
     "slope_truth": lambda t, p: stats.linregress(p, t).slope,
     "slope_prediction": lambda t, p: stats.linregress(t, p).slope,

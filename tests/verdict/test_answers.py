@@ -78,14 +78,15 @@ def test_a_calibration_row_without_an_answer_widens_nothing(generator: np.random
     assert line.startswith("`raw-cnn-all`: no finite mass for 1 of 5 calibration lenses")
 
 
-@pytest.mark.parametrize("name", ["nll", "tarp"])
+@pytest.mark.parametrize("name", ["nll", "nll_joint", "tarp"])
 def test_an_infinite_score_is_said_and_not_averaged(generator: np.random.Generator, name: str) -> None:
     scores = {"nll": generator.normal(size=(2, 8)), "tarp": generator.uniform(size=(2, 8))}
+    scores["nll_joint"] = generator.normal(size=(2, 8))
     scores[name][1, 4] = np.inf
     (found,), (line,) = answered([cell(generator.normal(size=(2, 8)), **scores)])
     assert len(found.id) == 8
     assert [key for key in scores if getattr(found, key) is None] == [name]
-    assert line == f"`engineered-cnn-all`: {name} of mass is not finite for 1 answers; it is not averaged."
+    assert line == f"`engineered-cnn-all`: {name} of mass is not finite for 1 answer; it is not averaged."
 
 
 def test_inputs_that_answer_for_other_lenses_are_not_paired(generator: np.random.Generator) -> None:

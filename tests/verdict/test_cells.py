@@ -125,7 +125,8 @@ def test_common_seeds_are_those_of_every_cell_in_the_first_ones_order() -> None:
 def test_lenses_are_found_by_name_in_the_order_asked_for() -> None:
     lenses = pd.DataFrame({"id": ["c", "a", "d", "b"], "group": [2, 0, 3, 1]})
     assert reading.columns(lenses, np.array(["a", "b", "c"]))["group"].tolist() == [0, 1, 2]
-    with pytest.raises(InputError, match=r"^lenses: no line for x, and 1 more; dvc repro describe$"):
-        reading.columns(lenses, np.array(["a", "x", "y"]))
+    for absent, said in ((["x"], "x"), (["x", "y"], "x and 1 other"), (["x", "y", "z"], "x and 2 others")):
+        with pytest.raises(InputError, match=f"^lenses: no line for {said}; dvc repro describe$"):
+            reading.columns(lenses, np.array(["a", *absent]))
     with pytest.raises(InputError, match=r"^lenses: more than one line for a; give every image an id of its own"):
         reading.columns(pd.concat([lenses, lenses[1:2]]), np.array(["c"]))

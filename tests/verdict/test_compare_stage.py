@@ -89,6 +89,20 @@ def test_the_metrics_are_scikit_learns(tiny: Path) -> None:
     assert skill == pytest.approx(1 - np.mean(squares) / 0.9**2, rel=1e-9)
 
 
+def test_a_limit_in_dex_is_held_against_targets_in_dex_alone(tiny: Path) -> None:
+    """Of a slope a third is no factor of two."""
+    fabricate(tiny, (0, 1), targets=("mass", "slope"))
+    metrics, _, _ = run((0, 1))
+    mass, slope = (metrics["network"]["raw"]["cnn"]["all"][target] for target in ("mass", "slope"))
+    assert set(mass) - set(slope) == {"outliers_dex"}
+    shares = []
+    for one in answers("raw-cnn-all", (0, 1)):
+        error = (one["prediction"] - one["truth"])[one["target"] == "mass"]
+        shares.append((np.abs(error - error.median()) > 0.3).mean())
+    assert mass["outliers_dex"] == pytest.approx(np.mean(shares), rel=1e-12)
+    assert 0 < mass["outliers_dex"] < 1
+
+
 def test_half_the_error_is_better_and_twice_the_error_is_worse(tiny: Path) -> None:
     fabricate(tiny, SIX)
     _, details, text = run(SIX)
@@ -146,6 +160,7 @@ def test_the_verdict_has_a_line_for_every_predictor_and_every_contrast(tiny: Pat
         expected += [("engineered − raw", end) for end in ends if "images" in end]
         expected += [("engineered_shuffled − raw", end) for end in ends]
         expected += [("engineered − engineered_shuffled", end) for end in ends]
+        expected += list(product(INPUTS, backbones))  # learning curves
         assert found == expected
         assert f"| MAE{unit} |" in section
         assert section.count("better.**") + section.count("undecided.**") == 2, "one sentence a declared question"
@@ -162,6 +177,72 @@ def test_the_verdict_has_a_line_for_every_predictor_and_every_contrast(tiny: Pat
     first, shown = details["families"]["features"]["contrasts"][0], metrics["difference"]["engineered"]["cnn"]["all"]
     assert [shown["mass"]["rmse_low"], shown["mass"]["rmse_high"]] == first["interval"] != first["corrected"]
     assert set(metrics["network"]["engineered_shuffled"]["resnet"]["100"]) == {"mass", "slope"}
+
+
+def test_trees_on_the_same_vectors_stand_once(tiny: Path) -> None:
+    """A recipe without one of its maps has all of its vectors."""
+    inputs = ("raw", "engineered", "engineered_without_ridge", "engineered_shuffled")
+    fabricate(tiny, (0, 1), inputs)
+    parts = "{raw: {maps: {pixels: {}}}, engineered: {maps: {intensity: {}, ridge: {}}, vectors: {radial_profile: {}}}}"
+    metrics, _, text = run((0, 1), f"train.inputs=[{', '.join(inputs)}]", f"features.recipes={parts}")
+    told = [row[0] for row in rows(text) if row[1] == "tree on vectors"]
+    assert told == ["engineered", "engineered_shuffled"]
+    assert set(metrics["plain"]) == {"none", *told}
+    assert {"engineered_without_ridge"} <= {row[0] for row in rows(text)}, "its networks are there"
+
+
+def test_a_number_below_zero_has_a_real_minus_wherever_people_read_it(tiny: Path) -> None:
+    """And machines read ASCII: the verdict, its sentences, and what stands in JSON and CSV."""
+    fabricate(tiny, SIX, targets=("mass", "slope"))
+    _, details, text = run(SIX)
+    assert text.count("−0.") > 10
+    assert not re.search(r"-\d", text.replace("-all-", "")), "an ASCII minus"
+    assert all("−0." in one for one in details["sentences"])
+    for name in ("metrics.json", "by_bin.csv"):
+        assert "−" not in Path(name).read_text()
+    assert not re.search(r"−\d", json.dumps({**details, "sentences": []}, ensure_ascii=False))
+
+
+def test_learning_curves_have_an_area_and_say_which_seeds_they_are_of(tiny: Path) -> None:
+    """A run of the small size is missing: the curve is of the other seeds at both sizes, and that is said."""
+    fabricate(tiny, SIX, sizes=("all", "100"))
+    Path("predictions/engineered-cnn-100-2.parquet").unlink()
+    _, details, text = run(SIX, "train.sizes=[100, all]")
+    areas = {tuple(one["arm"][:2]): one for one in details["areas"]}
+    for name, kept in (("raw", SIX), ("engineered", (0, 1, 3, 4, 5))):
+        rmse = [
+            np.mean([root_mean_squared_error(one["truth"], one["prediction"]) for one in answers(run_, kept)])
+            for run_ in (f"{name}-cnn-100", f"{name}-cnn-all")
+        ]
+        assert areas[name, "cnn"]["value"] == pytest.approx(np.mean(rmse), rel=1e-9)
+    fewer = "the arms do not have the same seeds; compared on 0, 1, 3, 4, 5."
+    assert f"- Training sizes of engineered with cnn, mass: {fewer}" in text.partition("**mass**")[0]
+    assert "Training sizes of raw with cnn" not in text
+    table = rows(text.partition("Learning curves: ")[2])
+    assert [row[:2] for row in table[:3]] == [["input", "backbone"], ["raw", "cnn"], ["engineered", "cnn"]]
+    assert table[1][2].startswith(f"{areas['raw', 'cnn']['value']:.4f} [")
+    assert [row[3][:4] for row in table[1:3]] == ["–", f"{details['saved'][0]['ratio']:.2f}"]
+
+
+def test_sizes_without_a_seed_in_common_are_said_and_stop_nothing(tiny: Path) -> None:
+    fabricate(tiny, (0, 1), sizes=("all", "100"))
+    Path("predictions/raw-cnn-100-0.parquet").unlink()
+    Path("predictions/engineered-cnn-100-1.parquet").unlink()
+    for name, seed in (("raw", 1), ("engineered", 0)):
+        Path(f"predictions/{name}-cnn-100-{seed}.parquet").rename(f"predictions/{name}-cnn-100-0.parquet")
+    Path("predictions/raw-cnn-all-0.parquet").unlink()
+    _, details, text = run((0, 1), "train.sizes=[100, all]")
+    assert [one["arm"][0] for one in details["areas"]] == ["engineered"]
+    assert details["saved"][0]["reason"] == "no seed is common to all sizes of it and of raw"
+    assert "Training sizes of raw with cnn, mass: the arms do not have the same seeds; not compared" in text
+
+
+def test_gains_of_two_backbones_say_which_seeds_they_are_of(tiny: Path) -> None:
+    fabricate(tiny, (0, 1, 2), backbones=("cnn", "resnet"))
+    Path("predictions/engineered-resnet-all-1.parquet").unlink()
+    _, details, text = run((0, 1, 2), "train.backbones=[cnn, resnet]")
+    assert [one["seeds"] for one in details["interactions"]] == [2]
+    assert "Gains of one backbone against another's: the arms do not have the same seeds; compared on 0, 2." in text
 
 
 def test_the_audits_cautions_stand_at_the_top(tiny: Path) -> None:
@@ -206,6 +287,31 @@ def test_a_network_that_says_a_distribution_is_judged_by_it(tiny: Path) -> None:
         assert own["width"] == pytest.approx(2 * 0.9945, abs=1e-3)
         assert {"conformal", "crps", "nll", "pit"} <= set(cell["spreads"])
         assert (own["value"] > 0.8) == (scale < 1), "half the error in an interval of the same width"
+
+
+def test_the_density_of_all_targets_together_is_told_once(tiny: Path) -> None:
+    """As the tables have it, the same on each target's line; only of the network that says one."""
+    fabricate(tiny, (0, 1), targets=("mass", "slope"), sigma=1.0)
+    _, _, text = run((0, 1))
+    assert "All targets together" not in text
+    joint = np.random.default_rng(8).normal(size=60)
+    for seed in (0, 1):
+        change(f"raw-cnn-all-{seed}", nll_joint=lambda table, seed=seed: _by_lens(table, joint + seed))
+    _, details, text = run((0, 1))
+    told = [cell["spreads"].get("nll_joint") for cell in details["cells"]]
+    assert told[0] == told[1]
+    assert told[2:] == [None, None]
+    assert told[0]["value"] == pytest.approx(joint.mean() + 0.5, rel=1e-12)
+    assert told[0]["low"] < told[0]["value"] < told[0]["high"]
+    (line,) = rows(text.partition("**All targets together**")[2])[1:]
+    assert line[:2] == ["raw", "cnn"]
+    assert float(line[2].split()[0].replace("−", "-")) == pytest.approx(told[0]["value"], abs=5e-5)
+
+
+def _by_lens(table: pd.DataFrame, values: np.ndarray) -> pd.Series:
+    """A column of the lines of test lenses, by the number in their name; of other lines 0."""
+    number = table["id"].str.rpartition(" ")[2].astype(int)
+    return pd.Series(values[number], index=table.index).where(table["role"] == "test", 0.0)
 
 
 # too little to decide
@@ -360,13 +466,29 @@ def test_a_missing_file_is_one_line(tiny: Path, monkeypatch: pytest.MonkeyPatch,
 @pytest.mark.parametrize(
     ("path", "said"),
     [
-        ("lenses.parquet", "lenses: no line for lens 7, and 0 more; dvc repro describe"),
-        ("baselines/shortcuts.parquet", "shortcuts, constant: no line for lens 7, and 0 more; run dvc repro shortcuts"),
+        ("lenses.parquet", "lenses: no line for lens 7; dvc repro describe"),
+        ("baselines/shortcuts.parquet", "shortcuts, constant: no line for lens 7; run dvc repro shortcuts"),
     ],
 )
 def test_a_lens_that_a_table_lacks_is_named(tiny: Path, path: str, said: str) -> None:
     fabricate(tiny, (0,))
     table = pd.read_parquet(path)
-    tables.write(table[table["id"] != "lens 7"], path)
+    tables.write(table.assign(id=table["id"].replace("lens 7", "another")), path)
     with pytest.raises(InputError, match=f"^{re.escape(said)}$"):
+        run((0,))
+
+
+@pytest.mark.parametrize(
+    ("spoil", "said"),
+    [
+        (lambda table: table.iloc[1:], "made for 59 rows, but the images have 60; python -m pipeline.describe writes"),
+        (lambda table: table.iloc[::-1], "line 0 is of row 59; lines must be the images' rows in order; python -m"),
+        (lambda table: table.drop(columns="flux"), "not a table of lenses"),
+    ],
+)
+def test_a_table_of_lenses_that_is_not_of_these_images_is_refused(tiny: Path, spoil: Any, said: str) -> None:
+    """The groups and the bins of every interval are looked up in it."""
+    fabricate(tiny, (0,))
+    tables.write(spoil(pd.read_parquet("lenses.parquet")), "lenses.parquet")
+    with pytest.raises(InputError, match=rf"^lenses\.parquet: {re.escape(said)}"):
         run((0,))

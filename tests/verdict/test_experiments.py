@@ -102,7 +102,7 @@ def test_the_command_prints_the_verdict_and_touches_nothing(repository: Path) ->
     done = shell(*COMMAND, "main", "other")
     assert done.returncode == 0, done.stderr
     for name in ("raw", "engineered"):
-        assert f"**other:{name} − main:{name} with cnn: better.** RMSE {-rmse(name) / 2:+.4f} [" in done.stdout
+        assert f"**other:{name} − main:{name} with cnn: better.** RMSE −{rmse(name) / 2:.4f} [" in done.stdout
     assert done.stdout.startswith("Of these images the audit says:\n\n- `noise_free`")
     assert state(repository) == before
     assert git("status", "--porcelain") == status

@@ -1,12 +1,13 @@
 """Measures: scikit-learn and direct counts agree, of every seed and of all."""
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
 import pytest
 from scipy.special import ndtr, ndtri
-from scipy.stats import kstest
+from scipy.stats import kstest, sem, t
 from sklearn.metrics import mean_absolute_error, r2_score, root_mean_squared_error
 
 from pipeline import tables
@@ -120,6 +121,18 @@ def test_a_stated_normal_is_scored_as_scipy_does(stated: float, generator: np.ra
     )
     assert one.tarp is not None
     np.testing.assert_allclose(found["tarp"]["covered"], [(one.tarp < at).mean() for at in found["tarp"]["levels"]])
+
+
+def test_a_joint_density_is_averaged_with_an_interval(generator: np.random.Generator) -> None:
+    """Of lenses that every seed finds alike it is the t interval of the lenses' means, by SciPy."""
+    one = normal(generator, 40, 0.5, 0.5)
+    joint = np.tile(generator.normal(size=40), (3, 1))
+    found = measures.spreads(replace(one, nll=None, nll_joint=joint), np.arange(40), 0.95)
+    assert "nll" not in found
+    figures = found["nll_joint"]
+    assert figures["value"] == pytest.approx(joint.mean(), rel=1e-12)
+    reach = t.ppf(0.975, 2) * sem(joint[0])  # three seeds: two degrees of freedom
+    assert [figures["low"], figures["high"]] == pytest.approx([joint.mean() - reach, joint.mean() + reach], rel=1e-9)
 
 
 def test_what_was_not_said_is_not_scored(generator: np.random.Generator) -> None:

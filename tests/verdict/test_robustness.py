@@ -187,7 +187,7 @@ def test_a_table_of_other_lenses_is_named(tmp_path: Path, generator: np.random.G
     write(tmp_path, "psf_wide", [one], times(2))
     table = tables.read(path)
     tables.write(table[table["id"] != "lens 7"], path)
-    with pytest.raises(InputError, match=r"/raw-cnn-all-3\.parquet: no line for lens 7, .*dvc repro predict_shifted"):
+    with pytest.raises(InputError, match=r"/raw-cnn-all-3\.parquet: no line for lens 7; run dvc repro predict_shifted"):
         asked(tmp_path, ["psf_wide"], [one])
     tables.write(table.assign(truth=table["truth"] + 1), path)
     with pytest.raises(InputError, match=r"/raw-cnn-all-3\.parquet: other truths than those of raw-cnn-all"):
@@ -216,6 +216,60 @@ def test_a_lens_without_an_answer_under_a_shift_is_left_out_of_all_and_named(
     assert [row.cell.id.tolist() for row in found.rows] == [IDS[kept].tolist()] * 2
     text = markdown(found, {"mass": ""}, 0.95)
     assert "- `psf_wide/raw-cnn-all-3`: no finite mass for 1 of 400 test lenses (lens 7)" in text
+
+
+def silence(path: Path) -> None:
+    """A network that has nothing to say."""
+    tables.write(tables.read(path).assign(prediction=np.nan), path)
+
+
+def test_a_run_without_any_answer_under_a_shift_is_named_and_its_seed_left_out_of_all(
+    tmp_path: Path, generator: np.random.Generator
+) -> None:
+    """The others are what they would be, had that seed never run."""
+    cells, shifts = [cell(generator), cell(generator, "engineered")], ["psf_wide", "noise_high"]
+    for shift in shifts:
+        write(tmp_path, shift, cells, times(2))
+    silence(tmp_path / "psf_wide" / "raw-cnn-all-3.parquet")
+    found = asked(tmp_path, shifts, cells)
+    rest = [one.of_seeds([0, 1, 2, 4, 5, 6, 7]) for one in cells]
+    assert record(found) == record(asked(tmp_path, shifts, rest))
+    fewer, line = found.said
+    assert fewer.endswith("compared on 0, 1, 2, 4, 5, 6, 7.")
+    nothing = "no finite mass for any of the 400 test lenses with seed 3"
+    assert line == f"`psf_wide/raw-cnn-all`: {nothing}; seed 3 is left out of every run."
+    assert line in markdown(found, {"mass": ""}, 0.95)
+
+
+def test_a_cell_without_any_answer_under_a_shift_is_named_and_costs_no_other_a_seed(
+    tmp_path: Path, generator: np.random.Generator
+) -> None:
+    cells, shifts = [cell(generator), cell(generator, "engineered")], ["psf_wide", "noise_high"]
+    for shift in shifts:
+        write(tmp_path, shift, cells, times(2))
+    for seed in SEEDS:
+        silence(tmp_path / "psf_wide" / f"raw-cnn-all-{seed}.parquet")
+    found = asked(tmp_path, shifts, cells)
+    told = [("psf_wide", "engineered"), ("noise_high", "raw"), ("noise_high", "engineered")]
+    assert [(row.shift, row.cell.input) for row in found.rows] == told
+    assert {row.change.seeds for row in found.rows} == {len(SEEDS)}
+    assert found.said == [
+        "`psf_wide/raw-cnn-all`: no finite mass for any of the 400 test lenses, with any seed; left out."
+    ]
+
+
+def test_shifts_that_leave_no_seed_to_compare_are_said_and_stop_nothing(
+    tmp_path: Path, generator: np.random.Generator
+) -> None:
+    cells = [cell(generator).of_seeds([0, 1]), cell(generator, "engineered").of_seeds([0, 1])]
+    write(tmp_path, "psf_wide", cells, times(2))
+    for run in ("raw-cnn-all-0", "engineered-cnn-all-1"):
+        silence(tmp_path / "psf_wide" / f"{run}.parquet")
+    found = asked(tmp_path, ["psf_wide"], cells)
+    assert found.rows == []
+    assert found.said[-1].endswith("no seed is left that answers in every run; nothing is compared.")
+    text = markdown(found, {"mass": ""}, 0.95)
+    assert all(f"- {line}" in text for line in found.said)
 
 
 def test_cells_are_shifted_on_the_seeds_that_all_have(tmp_path: Path, generator: np.random.Generator) -> None:

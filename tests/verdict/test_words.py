@@ -33,7 +33,7 @@ BETTER = Contrast(
 def test_a_sentence_gives_the_word_the_corrected_figures_and_the_reason() -> None:
     (said,) = words.sentences({ARM: BETTER}, PAIRS, " [dex]", False)
     assert said == (
-        "**engineered − raw with cnn: better.** RMSE -0.0200 [-0.0350, -0.0050] dex, corrected p = 0.0078: the "
+        "**engineered − raw with cnn: better.** RMSE −0.0200 [−0.0350, −0.0050] dex, corrected p = 0.0078: the "
         "corrected interval lies below zero and the corrected p is .0078. A difference of 0.013 dex would have been "
         "found four times in five."
     )
@@ -54,7 +54,7 @@ def test_the_table_has_the_interval_asked_for_of_both_metrics_and_the_corrected_
     assert [part.strip() for part in line.split("|")[1:-1]] == [
         "engineered − raw",
         "cnn",
-        "-0.0200 [-0.0300, -0.0100]",
+        "−0.0200 [−0.0300, −0.0100]",
         "+0.5000 [+0.4000, +0.6000]",
         "0.0078",
         "**better**",
@@ -81,7 +81,7 @@ def test_an_interaction_is_of_the_two_backbones() -> None:
     one = Interaction(-0.01, (-0.02, 0.01), (-0.03, 0.02), 0.1, 0.2, 0.05, 8, "undecided", "crosses zero")
     (said,) = words.interaction_lines({(ARM, other): one}, " [dex]")
     assert said == (
-        "engineered: its difference with cnn less that with resnet is -0.0100 [-0.0300, +0.0200] dex: undecided."
+        "engineered: its difference with cnn less that with resnet is −0.0100 [−0.0300, +0.0200] dex: undecided."
     )
 
 
@@ -100,7 +100,12 @@ def test_cautions_are_what_is_grave_and_what_is_missing() -> None:
     ("write", "value", "shown"),
     [
         (words.number, -0.00004, "0.0000"),
-        (words.number, -23.71825, "-23.7183"),
+        (words.number, -23.71825, "−23.7183"),
+        (lambda value: words.number(value, "+.4f"), 0.5, "+0.5000"),
+        (lambda value: words.number(value, "+.4f"), -0.00004, "0.0000"),
+        (lambda value: words.number(value, ".0%"), -0.004, "0%"),
+        (lambda value: words.number(value, ".0%"), -0.31, "−31%"),
+        (lambda value: words.with_interval(*value), (-1.0, (-math.inf, math.inf)), "−1.0000 [−∞, +∞]"),
         (lambda value: words.with_spread({"mae": value}, "mae"), 0.5, "0.5000"),
         (lambda value: words.with_spread({"mae": value, "mae_std": 0.01234}, "mae"), 0.5, "0.5000 ± 0.0123"),
         (words.plain, " [dex]", " dex"),
