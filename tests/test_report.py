@@ -50,7 +50,7 @@ def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
 def test_the_page_can_show_what_it_is_told(told: dict[str, Any]) -> None:
     """And has every chapter but those that nothing was asked for."""
     check(told)
-    assert set(SECTIONS) - set(told) == {"ablation", "efficiency", "robustness"}
+    assert set(SECTIONS) - set(told) == {"ablation", "classes", "efficiency", "robustness"}
     assert told["subtitle"] == f"{len(TEST)} test lenses; mass, slope"
     assert told["verdict"]["cautions"][0] == "no noise"
 
