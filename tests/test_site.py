@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from ruamel.yaml import YAML
 
 from tests.conftest import ROOT, environment
 from tests.page.browser import PROGRAM, Browser
@@ -18,19 +19,55 @@ SHOWN = ("index", "quickstart", "science/lensing", "concepts/stretches", "refere
 in_browser = pytest.mark.skipif(PROGRAM is None, reason="chromium is not installed (apt-get install chromium)")
 
 
+def built(folder: Path, *more: str) -> subprocess.CompletedProcess[str]:
+    """What `make docs` runs, into another folder."""
+    (command,) = [line.strip() for line in (ROOT / "Makefile").read_text().splitlines() if "mkdocs build" in line]
+    setting, python, *words = command.split()
+    assert python == "python"
+    return subprocess.run(
+        [sys.executable, *words, "--site-dir", str(folder), *more],
+        cwd=ROOT,
+        env=environment() | dict([setting.split("=")]),
+        capture_output=True,
+        text=True,
+    )
+
+
 @pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """As `make docs` builds it, into another folder. A link that leads nowhere is a warning, a warning an error."""
+    """A link that leads nowhere is a warning, a warning an error."""
     folder = tmp_path_factory.mktemp("site")
-    (command,) = [line.strip() for line in (ROOT / "Makefile").read_text().splitlines() if "mkdocs build" in line]
-    setting, _, *words = command.split()
-    variables = environment() | dict([setting.split("=")])
-    done = subprocess.run(
-        [sys.executable, *words, "--site-dir", str(folder)], cwd=ROOT, env=variables, capture_output=True, text=True
-    )
+    done = built(folder)
     assert done.returncode == 0, done.stderr
-    assert done.stderr == ""
+    assert "WARNING" not in done.stderr
     return folder
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ("all is well", ""),
+        ("[no](other.md)", "'other.md', but the target is not found"),
+        ("[no](#nowhere)", "there is no such anchor"),
+        ("[no](/index.md)", "absolute link"),
+    ],
+)
+def test_a_broken_link_breaks_the_build(words: str, said: str, tmp_path: Path) -> None:
+    """By the settings of mkdocs.yml, on a page of its own."""
+    (tmp_path / "docs").mkdir()
+    (tmp_path / "docs" / "index.md").write_text(f"# A page\n\n{words}\n")
+    settings = {
+        "INHERIT": str(ROOT / "mkdocs.yml"),
+        "docs_dir": "docs",
+        "nav": ["index.md"],
+        "plugins": [],
+        "hooks": [],
+    }
+    with (tmp_path / "mkdocs.yml").open("w") as file:
+        YAML().dump(settings, file)
+    done = built(tmp_path / "site", "--config-file", str(tmp_path / "mkdocs.yml"))
+    assert (done.returncode == 0) is (said == ""), done.stderr
+    assert said in done.stderr
 
 
 @pytest.fixture(scope="module")
