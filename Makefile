@@ -1,10 +1,10 @@
 # `make repro` runs the main job, `make test` every quick check, `make proof` the long ones as well, `make bench` measures
-# speed as ratios in one run. Each sets up .venv.
+# speed as ratios in one run, `make docs` builds the site of docs/ into site/. Each sets up .venv.
 
 PYTHON ?= python3
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
-.PHONY: repro test proof bench
+.PHONY: repro test proof bench docs
 .DELETE_ON_ERROR:
 
 repro: .venv/.ok
@@ -23,6 +23,11 @@ proof: test
 bench: .venv/.ok
 	for name in store engine memory audit simulator deeplense presets recipe backbones loading loop contrasts verdict report; do python -m benchmarks.$$name || exit 1; done
 	for name in radial stretch light ridge einstein fourier polar; do OMP_NUM_THREADS=1 python -m benchmarks.features.$$name || exit 1; done
+
+# From the root: mkdocs.yml names a module of docs/. With --quiet, --strict would see no warning.
+docs: .venv/.ok
+	NO_MKDOCS_2_WARNING=1 python -m mkdocs build --strict
+	@echo site/index.html
 
 # The stamp is written last: an interrupted set-up is begun anew. Where the Python at hand already drives a GPU with its
 # own torch, that torch is kept; elsewhere the lock file's is installed from whatever index pip is configured to use.

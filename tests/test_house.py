@@ -18,6 +18,7 @@ BACKBONES = {path.stem for path in (ROOT / "models").glob("*.py")} - {"__init__"
 
 TOP = {"dvc.yaml", "dvc.lock", "params.yaml", "pyproject.toml", "constraints.txt", "Makefile", "README.md"} | {
     *("CONTRIBUTING.md", "LICENSE", "pipeline", "features", "models", "tests", "data", "benchmarks", "docs", "studies"),
+    *("mkdocs.yml", "CITATION.cff"),
 }
 
 

@@ -2,7 +2,6 @@
 
 import json
 import re
-import shutil
 import subprocess
 import time
 from collections.abc import Callable, Iterator
@@ -11,7 +10,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tests.conftest import ROOT, TINY, environment, ran
+from tests.clones import cloned, committed
+from tests.conftest import ROOT, environment, ran
 
 README = (ROOT / "README.md").read_text()
 COMMANDS = [block.strip() for block in re.findall(r"```bash\n(.*?)```", README, flags=re.DOTALL)]
@@ -37,20 +37,10 @@ def test_every_file_it_points_to_exists() -> None:
 
 @pytest.fixture(scope="module")
 def clone(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """What is committed and what is about to be, as a repository of its own with the miniature params.yaml."""
-    folder = tmp_path_factory.mktemp("readme") / "clone"
-    command = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
-    listed = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout
-    for name in filter(None, listed.split("\0")):
-        if (ROOT / name).is_file():
-            (folder / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy2(ROOT / name, folder / name)  # with its time, or make would set up .venv again
-    shutil.copy(TINY, folder / "params.yaml")
+    """What is committed and what is about to be, with the miniature params.yaml and a miniature study."""
+    folder = cloned(tmp_path_factory.mktemp("readme") / "clone")
     (folder / "studies" / "backbones.yaml").write_text(STUDY)
-    (folder / ".venv").symlink_to(ROOT / ".venv")
-    for command in ("git init -q", "git add -A", "git -c user.name=A -c user.email=a@b commit -qm clone"):
-        subprocess.run(command.split(), cwd=folder, check=True)
-    return folder
+    return committed(folder)
 
 
 @pytest.fixture(scope="module")
