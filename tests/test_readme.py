@@ -11,17 +11,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tests.conftest import ROOT, TINY, environment, ran
+from tests.conftest import ROOT, TINY, environment, ran, yaml
 
 README = (ROOT / "README.md").read_text()
 COMMANDS = [block.strip() for block in re.findall(r"```bash\n(.*?)```", README, flags=re.DOTALL)]
 Shell = Callable[[str], str]
-STUDY = """
-backbones: [cnn, d4net]
-references: [cnn]
-seeds: [0]
-epochs: 1
-"""
 
 
 def test_the_table_is_the_committed_verdict() -> None:
@@ -46,7 +40,7 @@ def clone(tmp_path_factory: pytest.TempPathFactory) -> Path:
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy2(ROOT / name, folder / name)  # with its time, or make would set up .venv again
     shutil.copy(TINY, folder / "params.yaml")
-    (folder / "studies" / "backbones.yaml").write_text(STUDY)
+    _in_miniature(folder / "studies" / "params.yaml")
     (folder / ".venv").symlink_to(ROOT / ".venv")
     for command in ("git init -q", "git add -A", "git -c user.name=A -c user.email=a@b commit -qm clone"):
         subprocess.run(command.split(), cwd=folder, check=True)
@@ -140,9 +134,17 @@ def check_gallery(clone: Path, shell: Shell, output: str) -> None:
     assert '<section id="pixels">' in (clone / "gallery" / "index.html").read_text()
 
 
+def _in_miniature(plan: Path) -> None:
+    """The smallest budget, and two backbones of ten."""
+    asked = yaml(plan)
+    arms = asked["studies"]["backbones"]["arms"]
+    asked["budget"], asked["studies"]["backbones"]["arms"] = "smoke", {name: arms[name] for name in ("cnn", "d4net")}
+    plan.write_text(json.dumps(asked))  # which is YAML
+
+
 def check_study(clone: Path, shell: Shell, output: str) -> None:
     """A line for each backbone, at the budget of the study and not at that of params.yaml."""
-    page = (clone / "docs" / "backbone_study.md").read_text()
+    page = (clone / "studies" / "results" / "backbones" / "smoke" / "table.md").read_text()
     assert {line.split("`")[1] for line in page.splitlines() if line.startswith("| `")} == {"cnn", "d4net"}
     assert "raw-cnn-all-0  epoch 1/1" in output
 
@@ -167,7 +169,7 @@ CHECKS = {
     "backbones": check_backbone,
     "queue": check_queue,
     "pipeline.gallery": check_gallery,
-    "studies/dvc.yaml": check_study,
+    "studies/dvc.yaml:backbones": check_study,
     "optimiser.kind=lion": check_optimiser,
     "--preview": check_preview,
     "$LENSES": check_lenses,
