@@ -74,7 +74,7 @@ def about(asked: Plan, study: str, runs: list[Trained]) -> Tree:
         "study": study,
         "question": own.question,
         "budget": asked.budget,
-        "images": round(spent.images * asked.sets[own.set].images),
+        "images": spent.images,
         "epochs": asked.epochs(study),
         "seeds": spent.seeds,
         "rate": own.rate,

@@ -48,7 +48,7 @@ class Part(BaseModel):
 class Budget(Part):
     """What everything is scaled by; results of two budgets never meet in one table."""
 
-    images: int  # of a problem, before its set's own factor
+    images: int  # of a problem, before its own factor
     size: int  # pixels a side, where the preset leaves that open
     epochs: int
     seeds: list[int]
@@ -60,6 +60,7 @@ class Problem(Part):
     """A data set: what differs from params.yaml, and what has been published on it."""
 
     differs: Dotted
+    images: float = 1.0  # of the budget's: not every simulated image has the label
     published: dict[str, dict[str, float]] = {}  # by whom: metrics, in the target's unit
 
 
@@ -74,7 +75,6 @@ def _problem(value: Any) -> Any:
 class Set(Part):
     """Problems, and the inputs that are made of each."""
 
-    images: float = 1.0  # of the budget's: not every simulated image has the label
     inputs: list[str] = ["raw"]
     problems: Annotated[dict[str, Annotated[Problem, BeforeValidator(_problem)]], AfterValidator(_named)]
 
@@ -165,15 +165,15 @@ class Plan(Part):
 
     def of_problem(self, name: str, problem: str) -> list[str]:
         """The overrides that make a problem of a set."""
-        own, spent = self.sets[name], self.spends
+        own, said, spent = self.sets[name], self.sets[name].problems[problem], self.spends
         recipes = params.plain(params.read((), "features"))["recipes"] | self.recipes
         budget = {
-            "simulation.images": round(spent.images * own.images),
+            "simulation.images": round(spent.images * said.images),
             "simulation.size": spent.size,
             "features.recipes": recipes,
             "train.inputs": own.inputs,
         }
-        return overrides(budget | own.problems[problem].differs)
+        return overrides(budget | said.differs)
 
     def of_arm(self, name: str, arm: str) -> list[str]:
         """The overrides that train an arm of a study."""

@@ -37,7 +37,7 @@ def _spent(tree: Tree) -> str:
         else "all at the learning rate of params.yaml but where an arm says otherwise"
     )
     return (
-        f"Budget `{tree['budget']}`: {tree['images']} images, {tree['epochs']} epochs, {seeds} "
+        f"Budget `{tree['budget']}`: {tree['images']} images with a label, {tree['epochs']} epochs, {seeds} "
         f"seed{'s' * (seeds != 1)}, {rate}. {tree['seconds']} s of training on {tree['machine']}; again by "
         f"`{tree['command']}`."
     )
