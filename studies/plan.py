@@ -168,6 +168,8 @@ class Plan(Part):
         own, said, spent = self.sets[name], self.sets[name].problems[problem], self.spends
         recipes = params.plain(params.read((), "features"))["recipes"] | self.recipes
         budget = {
+            "ingest.source": "simulation",
+            "simulation.priors": {},
             "simulation.images": round(spent.images * said.images),
             "simulation.size": spent.size,
             "features.recipes": recipes,
