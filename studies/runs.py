@@ -17,7 +17,7 @@ import os
 import platform
 import shutil
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import asdict, dataclass
 from functools import cached_property
@@ -53,12 +53,19 @@ def runs(source: str, study: str, made: str, target: str, overrides: Iterable[st
     workers = how.workers if how.kind == "processes" else 1
     os.environ["OMP_NUM_THREADS"] = str(how.threads)
     began = time.perf_counter()
-    context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(workers, context, torch.set_num_threads, (how.threads,)) as pool:
-        left = [pool.submit(training.finish) for training in cells]
-        for done, future in enumerate(as_completed(left), 1):
-            print(f"{study}: {done}/{len(cells)}  {future.result()}  {time.perf_counter() - began:.0f} s", flush=True)
+    for done, said in enumerate(_finished(cells, workers, how.threads), 1):
+        print(f"{study}: {done}/{len(cells)}  {said}  {time.perf_counter() - began:.0f} s", flush=True)
     atomic.write(Path(target) / "budget.json", json.dumps({"budget": asked.budget}) + "\n")
+
+
+def _finished(cells: "list[Training]", workers: int, threads: int) -> Iterator[str]:
+    """Finish every cell, as many at once as there are workers; what each says."""
+    if workers == 1:
+        yield from (cell.finish() for cell in cells)
+        return
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(workers, context, torch.set_num_threads, (threads,)) as pool:
+        yield from (future.result() for future in as_completed([pool.submit(cell.finish) for cell in cells]))
 
 
 def check_budget(folder: Path, budget: str) -> None:

@@ -59,7 +59,8 @@ def _table(panel: Tree) -> list[str]:
 def _line(arm: Tree) -> str:
     if arm["failed"]:
         return f"| `{arm['arm']}` | {arm['failed']} |" + " |" * 8
-    scores = " | ".join(with_spread(arm, metric) for metric in ("mae", "rmse", "r2"))
+    values = {key: value for key, value in arm.items() if isinstance(value, float)}
+    scores = " | ".join(with_spread(values, metric) for metric in ("mae", "rmse", "r2"))
     return f"| `{arm['arm']}` | {scores} | {_difference(arm)} | {arm['learning_rate']:.2g} | {arm['seconds']:.1f} |"
 
 
@@ -67,7 +68,7 @@ def _difference(arm: Tree) -> str:
     if "rmse_difference" not in arm:
         return " | | |"
     rmse, mae = arm["rmse_difference"], arm["mae_difference"]
-    shown = (with_interval(each["value"], each["interval"]) for each in (rmse, mae))
+    shown = (with_interval(each["value"], (*each["interval"],)) for each in (rmse, mae))
     return f"`{arm['against']}` | {' | '.join(shown)} | **{rmse['word']}**"
 
 
@@ -121,7 +122,7 @@ def _with_change(arm: Tree, unit: str, word: str) -> str:
     if word == "undecided":
         return f"`{arm['arm']}`"
     change = arm["rmse_difference"]
-    return f"`{arm['arm']}` (RMSE {with_interval(change['value'], change['corrected'])}{plain(unit)})"
+    return f"`{arm['arm']}` (RMSE {with_interval(change['value'], (*change['corrected'],))}{plain(unit)})"
 
 
 def _ticked(names: Sequence[str]) -> list[str]:
