@@ -47,8 +47,7 @@ class Trained:
     @property
     def failed(self) -> str:
         """Why there are no answers of every seed; empty if there are."""
-        own: list[str] = [each["failed"] for each in self.record["runs"] if each["failed"]]
-        return self.record["failed"] or (own[0] if own else "")
+        return next((str(each["failed"]) for each in self.record["runs"] if each["failed"]), "")
 
 
 def results(source: str, study: str, made: str, trained: str, target: str, overrides: Iterable[str] = ()) -> None:
@@ -68,7 +67,7 @@ def results(source: str, study: str, made: str, trained: str, target: str, overr
 def about(asked: Plan, study: str, runs: list[Trained]) -> Tree:
     """What was spent, on what, and how to do it again."""
     own, spent = asked.study(study), asked.spends
-    each = [run for one in runs for run in [*one.record["runs"], *one.record["tried"].values()] if not run["failed"]]
+    each = [run for one in runs for run in [*one.record["runs"], *one.record["tried"]] if not run["failed"]]
     once = {run["made_of"]: run for run in each}.values()  # the chosen one of those tried is among the runs
     return {
         "study": study,
@@ -94,7 +93,7 @@ def _read(asked: Plan, study: str, trained: Path, cell: plan.Cell) -> Trained:
         return found
     arm = asked.study(study).arms[cell.arm]
     key = (arm.input, arm.backbone, cell.size)
-    cells, missing = reading.read(folder / record["chosen"] / "predictions", [key], asked.spends.seeds)
+    cells, missing = reading.read(folder / record["runs"][0]["folder"] / "predictions", [key], asked.spends.seeds)
     if missing:
         raise InputError(f"{folder}: {missing[0]}")
     return Trained(cell, record, {each.target: each for each in cells})
@@ -143,7 +142,7 @@ def _arm(one: Trained, cell: Cell | None, against: str | None, judged: Mapping[s
     line |= {name: _short(each.mean()) for name, each in values.items()}
     line |= {f"{name}_std": _short(each.std(ddof=1)) for name, each in values.items() if len(each) > 1}
     line |= {"learning_rate": _short(runs[0]["learning_rate"]), "parameters": runs[0]["parameters"]}
-    line |= {"seconds": round(sum(run["seconds"] for run in runs) / len(runs), 1), "chosen": one.record["chosen"]}
+    line |= {"seconds": round(sum(run["seconds"] for run in runs) / len(runs), 1), "tried": len(one.record["tried"])}
     for metric, contrasts in judged.items():
         if one.cell.arm in contrasts:
             found = contrasts[one.cell.arm]

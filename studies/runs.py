@@ -7,8 +7,10 @@ answers, and it is kept as long as that is what is asked for: a study that was k
 middle of a run from its checkpoint, and a new arm trains no other again. With engine.kind=processes as many cells as
 engine.workers run at once, each on engine.threads.
 
-Where the study says `rate: tuned`, a cell's rate is that of a range test, times the factor among `FACTORS` whose run
-with the first seed has the smallest error on the validation rows. Weights are not kept: no table reads them.
+Where the study says `rate: tuned`, a cell's rate is that of a range test, or that half a decade below or above it,
+whichever run with the first seed has the smallest error on the validation rows. Where the range test finds no rate (the
+loss of a hard problem falls only after epochs, and there are none in a range test), whole runs at each of `DECADES`
+take its place. Weights are not kept: no table reads them.
 """
 
 import json
@@ -39,7 +41,8 @@ from pipeline.train import train
 from studies import plan
 from studies.plan import Arm, Cell, Plan
 
-FACTORS = {"low": 10**-0.5, "mid": 1.0, "high": 10**0.5}  # of the range test's rate
+HALF = 10**0.5  # a decade
+DECADES = (1e-4, 1e-3, 1e-2, 1e-1)
 CODE = ("pipeline/train.py", "pipeline/find_lr.py", "pipeline/predict.py", "pipeline/answering.py", *fitting.CODE)
 
 
@@ -113,37 +116,48 @@ class Training:
 
     def finish(self) -> str:
         """Whatever of the cell is not there yet; says in a line how it ended."""
-        tuned = self.plan.study(self.study).rate == "tuned"
-        try:
-            rates = self._rates(tuned)
-            first, *others = self.plan.spends.seeds
-            tried = {name: self._run(name, rate, first) for name, rate in rates.items()}
-            chosen = min(tried, key=lambda name: tried[name]["validation_rmse"])
-            runs = [tried[chosen], *(self._run(chosen, rates[chosen], seed) for seed in others)]
-            record = {"tried": tried, "chosen": chosen, "runs": runs, "failed": ""}
-        except InputError as error:
-            if not isinstance(error.__cause__, NotFinite | ValueError):
-                raise
-            record = {"tried": {}, "chosen": "", "runs": [], "failed": str(error)}
-        atomic.write(self.folder / "cell.json", json.dumps(record, indent=1) + "\n")
-        return f"{self.cell.name}: {record['failed'] or record['chosen']}"
+        first, *others = self.plan.spends.seeds
+        tried = self._tried(first)
+        best = min(tried, key=lambda run: run["validation_rmse"])
+        runs = [best, *(self._run(best["rate"], seed) for seed in others)]
+        atomic.write(self.folder / "cell.json", json.dumps({"tried": tried, "runs": runs}, indent=1) + "\n")
+        return f"{self.cell.name}: at {best['learning_rate']:.2g}"
 
-    def _rates(self, tuned: bool) -> dict[str, dict[str, Any]]:
-        """What find_lr would write, for each rate to try."""
+    def _tried(self, seed: int) -> list[dict[str, Any]]:
+        """The runs that the rate is chosen from: one, where it is given."""
+        tuned = self.plan.study(self.study).rate == "tuned"
+        found = self._found(tuned)
+        if not tuned:
+            return [self._run(found, seed)]
+        if found["learning_rate"] is not None:
+            tried = [self._run(found, seed)]
+        else:
+            tried = [self._run({**found, "learning_rate": rate, "edge": None}, seed) for rate in DECADES]
+        best = min(tried, key=lambda run: run["validation_rmse"])["rate"]
+        either = [{**best, "learning_rate": best["learning_rate"] * by} for by in (1 / HALF, HALF)]
+        return tried + [self._run(rate, seed) for rate in either]
+
+    def _found(self, tuned: bool) -> dict[str, Any]:
+        """What find_lr writes; without a rate where the range test found none."""
         scratch = self.folder / "find_lr"
         said = [*self.said, 'train.fit.learning_rate="auto"', 'train.fit.scaling.rule="none"'] if tuned else self.said
         made_of = self._made_of({"find_lr": said})
         known = scratch / "made_of.json"
         if not (known.is_file() and known.read_text() == made_of):
-            find_lr(self.arm.backbone, str(self.prepared / "fit.zarr"), str(scratch), said)
+            try:
+                find_lr(self.arm.backbone, str(self.prepared / "fit.zarr"), str(scratch), said)
+            except InputError as error:
+                if "range test" not in str(error):
+                    raise
+                none = {"learning_rate": None, "edge": None, "rule": "decades"}
+                atomic.write(scratch / "rate.json", json.dumps(none))
             atomic.write(known, made_of)
-        found = json.loads((scratch / "rate.json").read_text())
-        if not tuned:
-            return {"given": found}
-        return {name: {**found, "learning_rate": found["learning_rate"] * by} for name, by in FACTORS.items()}
+        found: dict[str, Any] = json.loads((scratch / "rate.json").read_text())
+        return found
 
-    def _run(self, name: str, rate: dict[str, Any], seed: int) -> dict[str, Any]:
+    def _run(self, rate: dict[str, Any], seed: int) -> dict[str, Any]:
         """One run, or what is known of it if it is finished."""
+        name = f"rate_{rate['learning_rate']:.2e}"
         run_name = f"{self.arm.input}-{self.arm.backbone}-{self.cell.size}-{seed}"
         folder, made_of = self.folder / name, self._made_of({"rate": rate, "seed": seed})
         record = folder / "records" / f"{run_name}.json"
@@ -152,7 +166,8 @@ class Training:
             if known["made_of"] == made_of:
                 return known
         own = self._trained(folder, run_name, rate, seed)
-        known = {"seed": seed, "learning_rate": rate["learning_rate"], **own, "made_of": made_of}
+        told = {"seed": seed, "rate": rate, "learning_rate": rate["learning_rate"], "folder": name}
+        known = {**told, **own, "made_of": made_of}
         atomic.write(record, json.dumps(known, indent=1) + "\n")
         return known
 
