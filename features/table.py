@@ -17,7 +17,7 @@ from features.ring.mask import ring_mask
 from features.ring.ridge import ridge
 from features.ring.source import relensed_residual, source_plane
 from features.ring.structure import coherence, tangentiality
-from features.stretch import anscombe, clahe, intensity, minmax, percentile_clip, pixels, zscale
+from features.stretch import anscombe, clahe, intensity, minmax, percentile_clip, pixels, stored, zscale
 from features.wavelet.scattering import scattering
 from features.wavelet.starlet import starlet, starlet_significance
 
@@ -62,6 +62,13 @@ MAPS = table(
         loses="the flux, the level of the noise, and the brightest pixels of galaxy and arcs",
         flux=0.0,
         per_image="the flux, and the brightest pixels of the arcs, which carry most about mass",
+    ),
+    Feature(
+        stored,
+        keeps="the grey levels that a file with fewer bits has room for",
+        loses="whatever lies between them; of faint images nearly everything",
+        flux="the steps between grey levels stay where they are",
+        differentiable="a staircase",
     ),
     Feature(
         zscale,

@@ -11,17 +11,11 @@ import numpy as np
 import pytest
 
 from tests.clones import cloned, committed
-from tests.conftest import ROOT, environment, ran
+from tests.conftest import ROOT, environment, ran, yaml
 
 README = (ROOT / "README.md").read_text()
 COMMANDS = [block.strip() for block in re.findall(r"```bash\n(.*?)```", README, flags=re.DOTALL)]
 Shell = Callable[[str], str]
-STUDY = """
-backbones: [cnn, d4net]
-references: [cnn]
-seeds: [0]
-epochs: 1
-"""
 
 
 def test_the_table_is_the_committed_verdict() -> None:
@@ -37,9 +31,9 @@ def test_every_file_it_points_to_exists() -> None:
 
 @pytest.fixture(scope="module")
 def clone(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """What is committed and what is about to be, with the miniature params.yaml and a miniature study."""
+    """What is committed and what is about to be, with the miniature params.yaml and a miniature of the studies."""
     folder = cloned(tmp_path_factory.mktemp("readme") / "clone")
-    (folder / "studies" / "backbones.yaml").write_text(STUDY)
+    _in_miniature(folder / "studies" / "params.yaml")
     return committed(folder)
 
 
@@ -131,9 +125,17 @@ def check_gallery(clone: Path, shell: Shell, output: str) -> None:
     assert '<section id="pixels">' in (clone / "gallery" / "index.html").read_text()
 
 
+def _in_miniature(plan: Path) -> None:
+    """The smallest budget, and two backbones of ten."""
+    asked = yaml(plan)
+    arms = asked["studies"]["backbones"]["arms"]
+    asked["budget"], asked["studies"]["backbones"]["arms"] = "smoke", {name: arms[name] for name in ("cnn", "d4net")}
+    plan.write_text(json.dumps(asked))  # which is YAML
+
+
 def check_study(clone: Path, shell: Shell, output: str) -> None:
     """A line for each backbone, at the budget of the study and not at that of params.yaml."""
-    page = (clone / "docs" / "backbone_study.md").read_text()
+    page = (clone / "studies" / "results" / "backbones" / "smoke" / "table.md").read_text()
     assert {line.split("`")[1] for line in page.splitlines() if line.startswith("| `")} == {"cnn", "d4net"}
     assert "raw-cnn-all-0  epoch 1/1" in output
 
@@ -158,7 +160,7 @@ CHECKS = {
     "backbones": check_backbone,
     "queue": check_queue,
     "pipeline.gallery": check_gallery,
-    "studies/dvc.yaml": check_study,
+    "studies/dvc.yaml:backbones": check_study,
     "optimiser.kind=lion": check_optimiser,
     "--preview": check_preview,
     "$LENSES": check_lenses,

@@ -2,6 +2,7 @@
 
 from features.stretch.fixed import STRETCHES, anscombe, anscombe_inverse, intensity, inverse, pixels
 from features.stretch.per_image import clahe, minmax, percentile_clip, zscale
+from features.stretch.stored import stored
 
 __all__ = [
     "STRETCHES",
@@ -13,5 +14,6 @@ __all__ = [
     "minmax",
     "percentile_clip",
     "pixels",
+    "stored",
     "zscale",
 ]

@@ -1,0 +1,177 @@
+"""Stages named after studies: arm against control, by the machinery of the verdict.
+
+    python -m studies.judge studies/params.yaml loss data/studies/cpu/sets/tuning data/studies/cpu/runs/loss \
+        studies/results/loss/cpu
+
+Writes `table.json` with everything, `table.md` and `figure.svg` with what one looks at. Errors are in the target's own
+unit, means over seeds; a difference is paired by seed and test lens, with an interval over both; the family of a
+problem, size and target is corrected after Benjamini and Hochberg, as what is explored is.
+"""
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from pipeline import atomic, params, tables
+from pipeline.command import run
+from pipeline.contrasts.families import benjamini_hochberg
+from pipeline.contrasts.verdict import Contrast, judge
+from pipeline.errors import InputError
+from pipeline.params import Compare
+from pipeline.scores.point import METRICS
+from pipeline.verdict import cells as reading
+from pipeline.verdict.cells import Cell
+from pipeline.verdict.judging import how
+from pipeline.verdict.measures import by_seed
+from pipeline.verdict.words import HEADLINE
+from studies import figure, plan, text
+from studies.plan import Plan, Study
+from studies.runs import check_budget
+
+Tree = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A cell's record, and its answers by target; none where it failed."""
+
+    cell: plan.Cell
+    record: Tree
+    answers: Mapping[str, Cell]
+
+    @property
+    def failed(self) -> str:
+        """Why there are no answers of every seed; empty if there are."""
+        return next((str(each["failed"]) for each in self.record["runs"] if each["failed"]), "")
+
+
+def results(source: str, study: str, made: str, trained: str, target: str, overrides: Iterable[str] = ()) -> None:
+    """Judge the study of the plan `source`, of lenses of the set in `made` and runs in `trained`, into a folder."""
+    asked = plan.read(source)
+    for folder in (Path(made), Path(trained)):
+        check_budget(folder, asked.budget)
+    chosen = params.read(overrides, "compare")
+    runs = [_read(asked, study, Path(trained), cell) for cell in asked.cells(study)]
+    tree = about(asked, study, runs) | {"panels": panels(asked, study, runs, Path(made), chosen)}
+    atomic.write(Path(target) / "table.json", json.dumps(tree, indent=1) + "\n")
+    atomic.write(Path(target) / "table.md", text.page(tree))
+    atomic.write(Path(target) / "figure.svg", figure.drawn(tree))
+    print(f"{study}: {len(runs)} cells at the budget {asked.budget}, in {target}")
+
+
+def about(asked: Plan, study: str, runs: list[Trained]) -> Tree:
+    """What was spent, on what, and how to do it again."""
+    own, spent = asked.study(study), asked.spends
+    each = [run for one in runs for run in [*one.record["runs"], *one.record["tried"]] if not run["failed"]]
+    once = {run["made_of"]: run for run in each}.values()  # the chosen one of those tried is among the runs
+    return {
+        "study": study,
+        "question": own.question,
+        "budget": asked.budget,
+        "images": spent.images,
+        "epochs": asked.epochs(study),
+        "seeds": spent.seeds,
+        "rate": own.rate,
+        "machine": ", ".join(sorted({run["machine"] for run in once})),
+        "seconds": round(sum(run["seconds"] for run in once)),
+        "command": f"dvc repro studies/dvc.yaml:{study}",
+    }
+
+
+def _read(asked: Plan, study: str, trained: Path, cell: plan.Cell) -> Trained:
+    folder = trained / cell.name
+    if not (folder / "cell.json").is_file():
+        raise InputError(f"{folder}: not trained; run dvc repro studies/dvc.yaml:{study}")
+    record = json.loads((folder / "cell.json").read_text())
+    found = Trained(cell, record, {})
+    if found.failed:
+        return found
+    arm = asked.study(study).arms[cell.arm]
+    key = (arm.input, arm.backbone, cell.size)
+    cells, missing = reading.read(folder / record["runs"][0]["folder"] / "predictions", [key], asked.spends.seeds)
+    if missing:
+        raise InputError(f"{folder}: {missing[0]}")
+    return Trained(cell, record, {each.target: each for each in cells})
+
+
+def panels(asked: Plan, study: str, runs: list[Trained], made: Path, chosen: Compare) -> list[Tree]:
+    """One for each problem, size and target: whatever may be compared."""
+    own, found = asked.study(study), []
+    for problem, says in asked.sets[own.set].problems.items():
+        for size in dict.fromkeys(one.cell.size for one in runs):
+            here = [one for one in runs if (one.cell.problem, one.cell.size) == (problem, size)]
+            for target in dict.fromkeys(target for one in here for target in one.answers):
+                panel = _panel(own, here, target, made / problem, chosen)
+                found.append({"problem": problem, "size": size, "target": target, **panel, "published": says.published})
+    if not found:
+        raise InputError(f"{study}: no run of any arm ended; the first says: {runs[0].failed}")
+    return found
+
+
+def _panel(own: Study, here: list[Trained], target: str, made: Path, chosen: Compare) -> Tree:
+    """The arms of one problem at one size, and each against its control."""
+    cells = {one.cell.arm: one.answers[target] for one in here if target in one.answers}
+    first = next(iter(cells.values()))
+    groups = reading.groups(pd.read_parquet(made / "lenses.parquet"), first)
+    plain, unit = _shortcuts(made, first)
+    wanted = {arm: (arm, control) for arm in cells if (control := own.against(arm)) in cells and control}
+    errors = {arm: cell.errors for arm, cell in cells.items()}
+    judged = {
+        metric: judge(errors, wanted, groups, how(chosen, metric), benjamini_hochberg) for metric in ("rmse", "mae")
+    }
+    return {
+        "unit": unit,
+        "lenses": len(first.truth),
+        "arms": [_arm(one, cells.get(one.cell.arm), own.against(one.cell.arm), judged) for one in here],
+        "shortcuts": plain,
+    }
+
+
+def _arm(one: Trained, cell: Cell | None, against: str | None, judged: Mapping[str, Mapping[str, Contrast]]) -> Tree:
+    """A line of the table."""
+    line: Tree = {"arm": one.cell.arm, "failed": one.failed, "against": against}
+    if cell is None:
+        return line
+    runs = one.record["runs"]
+    values = by_seed(cell, HEADLINE)
+    line |= {name: _short(each.mean()) for name, each in values.items()}
+    line |= {f"{name}_std": _short(each.std(ddof=1)) for name, each in values.items() if len(each) > 1}
+    line |= {"learning_rate": _short(runs[0]["learning_rate"]), "parameters": runs[0]["parameters"]}
+    line |= {"seconds": round(sum(run["seconds"] for run in runs) / len(runs), 1), "tried": len(one.record["tried"])}
+    for metric, contrasts in judged.items():
+        if one.cell.arm in contrasts:
+            found = contrasts[one.cell.arm]
+            line[f"{metric}_difference"] = {
+                "value": _short(found.difference),
+                "interval": [_short(end) for end in found.interval],
+                "corrected": [_short(end) for end in found.corrected],
+                "p": _short(found.p_corrected),
+                "word": found.word,
+                "reason": found.reason,
+            }
+    return line
+
+
+def _shortcuts(made: Path, cell: Cell) -> tuple[dict[str, dict[str, float]], str]:
+    """What a label costs without a network, on the cell's lenses, and the unit of errors."""
+    table = tables.read(made / "shortcuts.parquet", role="test", target=cell.target)
+    found = {}
+    for model, lines in table.groupby("model", sort=False):
+        own = reading.lined_up(lines, cell.id, str(model), "run dvc repro studies/dvc.yaml again")
+        answers = own["prediction"].to_numpy()[None]
+        found[str(model)] = {name: _short(METRICS[name](cell.truth, answers).value.mean()) for name in HEADLINE}
+    return found, tables.units(table)[cell.target]
+
+
+def _short(value: Any) -> float:
+    """Six digits: what a committed file needs."""
+    return float(np.format_float_positional(float(value), 6, fractional=False)) if np.isfinite(value) else float("nan")
+
+
+if __name__ == "__main__":
+    run(results, "PLAN STUDY SET RUNS FOLDER")

@@ -1,0 +1,220 @@
+"""What studies/params.yaml asks for, as checked values: budgets, sets of problems, and studies made of arms.
+
+A *problem* is a data set, made by the pipeline's own stages; a *set* is the problems that a study is about. A study
+trains every *arm* on each of its problems, at each training size and with each seed, all at one budget. What an arm
+does differently it says in the stages' own words, as dotted keys of the root's params.yaml.
+"""
+
+import json
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+from ruamel.yaml import YAML
+
+from pipeline import params
+from pipeline.errors import InputError
+from pipeline.places import place
+
+Changes = Mapping[str, Any]  # dotted key of params.yaml: its value
+
+
+def _dotted(changes: Changes) -> Changes:
+    for key in changes:
+        if "." not in key:
+            raise ValueError(f"{key!r} is no dotted key of params.yaml, such as train.fit.batch_size")
+    return changes
+
+
+def _named(things: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Names are parts of paths and of DVC's keys."""
+    for name in things:
+        if not re.fullmatch(r"[a-z0-9_]+", name):
+            raise ValueError(f"{name!r}: a name is of small letters, digits and _")
+    return things
+
+
+Dotted = Annotated[dict[str, Any], AfterValidator(_dotted)]
+
+
+class Part(BaseModel):
+    """A block of studies/params.yaml."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Budget(Part):
+    """What everything is scaled by; results of two budgets never meet in one table."""
+
+    images: int  # of a problem, before its own factor
+    size: int  # pixels a side, where the preset leaves that open
+    epochs: int
+    seeds: list[int]
+    sizes: list[int | Literal["all"]]  # training rows, of studies that vary them
+    range_test: int  # steps
+
+
+class Problem(Part):
+    """A data set: what differs from params.yaml, and what has been published on it."""
+
+    differs: Dotted
+    images: float = 1.0  # of the budget's: not every simulated image has the label
+    published: dict[str, dict[str, float]] = {}  # by whom: metrics, in the target's unit
+
+
+def _problem(value: Any) -> Any:
+    """Dotted keys differ; the rest are fields."""
+    if not isinstance(value, Mapping):
+        return value
+    fields = {key: each for key, each in value.items() if "." not in key}
+    return {**fields, "differs": {key: each for key, each in value.items() if "." in key}}
+
+
+class Set(Part):
+    """Problems, and the inputs that are made of each."""
+
+    inputs: list[str] = ["raw"]
+    problems: Annotated[dict[str, Annotated[Problem, BeforeValidator(_problem)]], AfterValidator(_named)]
+
+
+class Arm(Part):
+    """One way of training."""
+
+    input: str = "raw"
+    backbone: str = "cnn"
+    against: str | None = None  # the arm that it is compared with; null: the study's control
+    differs: Dotted
+
+
+class Study(Part):
+    """Arms, compared with a control."""
+
+    question: str
+    set: str
+    control: str | None = None  # null: nothing is compared, only measured
+    rate: Literal["given", "tuned"] = "given"  # tuned: by a range test, then half a decade either way on validation
+    sizes: bool = False  # at every training size of the budget
+    epochs: float = 1.0  # of the budget's
+    same: Dotted = {}  # what all arms have
+    arms: Annotated[dict[str, Annotated[Arm, BeforeValidator(_problem)]], AfterValidator(_named)]
+
+    @model_validator(mode="after")
+    def controls_exist(self) -> "Study":
+        for name in [self.control, *(arm.against for arm in self.arms.values())]:
+            if name is not None and name not in self.arms:
+                raise ValueError(f"control: no arm {name!r}; there are {', '.join(self.arms)}")
+        return self
+
+    def against(self, arm: str) -> str | None:
+        """The arm that one is compared with, if it is."""
+        control = self.arms[arm].against or self.control
+        return None if control == arm else control
+
+
+@dataclass(frozen=True)
+class Cell:
+    """An arm on a problem with so many training rows: what is trained with every seed."""
+
+    problem: str
+    arm: str
+    size: str
+
+    @property
+    def name(self) -> str:
+        return f"{self.problem}-{self.arm}-{self.size}"
+
+
+class Plan(Part):
+    budget: str
+    budgets: dict[str, Budget]
+    recipes: dict[str, dict[str, Any]] = {}  # inputs, beside those of params.yaml
+    sets: Annotated[dict[str, Set], AfterValidator(_named)]
+    studies: Annotated[dict[str, Study], AfterValidator(_named)] = Field(min_length=1)
+
+    @model_validator(mode="after")
+    def names_exist(self) -> "Plan":
+        _known("budget", self.budget, self.budgets)
+        for name, study in self.studies.items():
+            _known(f"studies.{name}.set", study.set, self.sets)
+            for arm, each in study.arms.items():
+                _known(f"studies.{name}.arms.{arm}.input", each.input, self.sets[study.set].inputs)
+        return self
+
+    @property
+    def spends(self) -> Budget:
+        return self.budgets[self.budget]
+
+    def study(self, name: str) -> Study:
+        if name not in self.studies:
+            raise InputError(f"studies: no study {name!r}; there are {', '.join(self.studies)}")
+        return self.studies[name]
+
+    def epochs(self, name: str) -> int:
+        """Of every run of a study."""
+        return max(1, round(self.spends.epochs * self.study(name).epochs))
+
+    def cells(self, name: str) -> Iterator[Cell]:
+        """All that a study trains, but for seeds."""
+        study = self.study(name)
+        sizes = [str(size) for size in self.spends.sizes] if study.sizes else ["all"]
+        for problem in self.sets[study.set].problems:
+            for arm in study.arms:
+                yield from (Cell(problem, arm, size) for size in sizes)
+
+    def of_problem(self, name: str, problem: str) -> list[str]:
+        """The overrides that make a problem of a set."""
+        own, said, spent = self.sets[name], self.sets[name].problems[problem], self.spends
+        recipes = params.plain(params.read((), "features"))["recipes"] | self.recipes
+        budget = {
+            "ingest.source": "simulation",
+            "simulation.priors": {},
+            "simulation.images": round(spent.images * said.images),
+            "simulation.size": spent.size,
+            "features.recipes": recipes,
+            "train.inputs": own.inputs,
+        }
+        return overrides(budget | said.differs)
+
+    def of_arm(self, name: str, arm: str) -> list[str]:
+        """The overrides that train an arm of a study."""
+        study, epochs = self.study(name), self.epochs(name)
+        budget = {
+            "train.fit.epochs": epochs,
+            "train.fit.patience": epochs,  # nobody stops early: the budget is the same for all
+            "train.fit.range_test.steps": self.spends.range_test,
+        }
+        return overrides(_merged(budget, study.same, study.arms[arm].differs))
+
+
+def _known(key: str, name: str, there: Iterable[str]) -> None:
+    if name not in there:
+        raise ValueError(f"{key}: no {name!r}; there are {', '.join(there)}")
+
+
+def _merged(*parts: Changes) -> dict[str, Any]:
+    """One after the other. What is said of a network is added to what params.yaml and earlier parts say of it; any
+    other value takes the place of the one before."""
+    networks = params.read((), "backbones")
+    made: dict[str, Any] = {}
+    for part in parts:
+        for key, value in part.items():
+            room, _, name = key.partition(".")
+            made[key] = {**made.get(key, networks.get(name, {})), **value} if room == "backbones" else value
+    return made
+
+
+def overrides(changes: Changes) -> list[str]:
+    """As they stand on a stage's command line; JSON is YAML."""
+    return [f"{key}={json.dumps(value)}" for key, value in changes.items()]
+
+
+def read(path: str) -> Plan:
+    """The plan in a file. Raises `InputError` naming what is wrong with it."""
+    tree = YAML(typ="safe").load(place(path).read_text())
+    try:
+        return Plan.model_validate(tree)
+    except ValidationError as error:
+        first = error.errors()[0]
+        raise InputError(f"{path}: {'.'.join(map(str, first['loc']))}: {first['msg']}") from None

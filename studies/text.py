@@ -1,0 +1,133 @@
+"""A study in words: its table, and what it tells apart."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from pipeline.verdict.words import SHORTCUTS, number, plain, with_interval, with_spread
+
+Tree = dict[str, Any]
+DECIDED = ("better", "worse", "equivalent", "undecided")
+SAID = {
+    "better": "better than",
+    "worse": "worse than",
+    "equivalent": "equivalent to",
+    "undecided": "not told apart from",
+}
+
+
+def page(tree: Tree) -> str:
+    """The page of a study."""
+    lines = [f"# {tree['question']}", "", _spent(tree), ""]
+    for panel in tree["panels"]:
+        lines += [f"## {title(panel)}", "", *_table(panel), "", paragraph(panel), ""]
+    return "\n".join(lines)
+
+
+def title(panel: Tree) -> str:
+    size = "" if panel["size"] == "all" else f", {panel['size']} training images"
+    return f"{panel['problem']}: {panel['target']}{size}"
+
+
+def _spent(tree: Tree) -> str:
+    seeds = len(tree["seeds"])
+    rate = (
+        "each arm at the learning rate of its own range test, or half a decade above or below it, whichever did best "
+        "on the validation rows with the first seed"
+        if tree["rate"] == "tuned"
+        else "all at the learning rate of params.yaml but where an arm says otherwise"
+    )
+    return (
+        f"Budget `{tree['budget']}`: {tree['images']} images with a label, {tree['epochs']} epochs, {seeds} "
+        f"seed{'s' * (seeds != 1)}, {rate}. {tree['seconds']} s of training on {tree['machine']}; again by "
+        f"`{tree['command']}`."
+    )
+
+
+def _table(panel: Tree) -> list[str]:
+    unit = panel["unit"]
+    head = [
+        f"| arm | MAE{unit} | RMSE{unit} | R² | against | ΔRMSE{unit} | ΔMAE{unit} | verdict | rate | s a run |",
+        "|---|---|---|---|---|---|---|---|--:|--:|",
+    ]
+    ranked = sorted(panel["arms"], key=lambda arm: arm.get("rmse", float("inf")))
+    plain_lines = [_plain(SHORTCUTS.get(name, name), values) for name, values in panel["shortcuts"].items()]
+    return (
+        head + [_line(arm) for arm in ranked] + plain_lines + [_published(*each) for each in panel["published"].items()]
+    )
+
+
+def _line(arm: Tree) -> str:
+    if arm["failed"]:
+        return f"| `{arm['arm']}` | {arm['failed']} |" + " |" * 8
+    values = {key: value for key, value in arm.items() if isinstance(value, float)}
+    scores = " | ".join(with_spread(values, metric) for metric in ("mae", "rmse", "r2"))
+    return f"| `{arm['arm']}` | {scores} | {_difference(arm)} | {arm['learning_rate']:.2g} | {arm['seconds']:.1f} |"
+
+
+def _difference(arm: Tree) -> str:
+    if "rmse_difference" not in arm:
+        return " | | |"
+    rmse, mae = arm["rmse_difference"], arm["mae_difference"]
+    shown = (with_interval(each["value"], (*each["interval"],)) for each in (rmse, mae))
+    return f"`{arm['against']}` | {' | '.join(shown)} | **{rmse['word']}**"
+
+
+def _plain(name: str, values: Tree) -> str:
+    return f"| {name} | {' | '.join(number(values[metric]) for metric in ('mae', 'rmse', 'r2'))} |" + " |" * 6
+
+
+def _published(name: str, values: Tree) -> str:
+    """What others have said of theirs, which are other images and other budgets."""
+    shown = (f"{values[metric]:g}" if metric in values else "" for metric in ("mae", "rmse", "r2"))
+    return f"| published: {name} | {' | '.join(shown)} |" + " |" * 6
+
+
+def paragraph(panel: Tree) -> str:
+    """What was compared, what is told apart, and what is not."""
+    compared = [arm for arm in panel["arms"] if "rmse_difference" in arm]
+    failed = [arm["arm"] for arm in panel["arms"] if arm["failed"]]
+    parts = [_skill(panel)]
+    for control in dict.fromkeys(arm["against"] for arm in compared):
+        own = [arm for arm in compared if arm["against"] == control]
+        for word in DECIDED:
+            named = [_with_change(arm, panel["unit"], word) for arm in own if arm["rmse_difference"]["word"] == word]
+            if named:
+                parts.append(f"{_and(named)} {'is' if len(named) == 1 else 'are'} {SAID[word]} `{control}`.")
+    if failed:
+        parts.append(f"Without a result, because a loss was not finite or never fell: {_and(_ticked(failed))}.")
+    reasons = dict.fromkeys(arm["rmse_difference"]["reason"] for arm in compared if _open(arm))
+    if reasons:
+        parts.append(f"Why not: {'; '.join(reasons)}.")
+    return " ".join(parts)
+
+
+def _open(arm: Tree) -> bool:
+    return bool(arm["rmse_difference"]["word"] == "undecided")
+
+
+def _skill(panel: Tree) -> str:
+    """The best arm beside the constant and the best shortcut."""
+    there = [arm for arm in panel["arms"] if not arm["failed"]]
+    best = min(there, key=lambda arm: arm["rmse"])
+    hardest = max(panel["shortcuts"], key=lambda name: panel["shortcuts"][name]["r2"])
+    constant, shortcut = panel["shortcuts"]["constant"], panel["shortcuts"][hardest]
+    return (
+        f"{len(there)} arms on {panel['lenses']} test lenses. The smallest RMSE is that of `{best['arm']}`, "
+        f"{number(best['rmse'])}{plain(panel['unit'])} (R² {best['r2']:.3f}); a constant has "
+        f"{number(constant['rmse'])}, the best shortcut ({SHORTCUTS.get(hardest, hardest)}) {number(shortcut['rmse'])}."
+    )
+
+
+def _with_change(arm: Tree, unit: str, word: str) -> str:
+    if word == "undecided":
+        return f"`{arm['arm']}`"
+    change = arm["rmse_difference"]
+    return f"`{arm['arm']}` (RMSE {with_interval(change['value'], (*change['corrected'],))}{plain(unit)})"
+
+
+def _ticked(names: Sequence[str]) -> list[str]:
+    return [f"`{name}`" for name in names]
+
+
+def _and(names: Sequence[str]) -> str:
+    return " and ".join([", ".join(names[:-1]), names[-1]]) if len(names) > 1 else names[0]

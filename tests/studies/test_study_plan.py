@@ -1,0 +1,149 @@
+"""studies/params.yaml: every arm and problem is one that the stages take, and differs in exactly what it says."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from ruamel.yaml import YAML
+
+import models
+from models.training import augment, schedules
+from models.training.losses import objective
+from models.training.optimisers.kinds import KINDS
+from pipeline import params
+from pipeline.errors import InputError
+from studies import plan
+from studies.plan import Plan
+from tests.conftest import ROOT, complaint, yaml
+
+FILE = ROOT / "studies" / "params.yaml"
+PLAN = plan.read(str(FILE))
+STAGES: dict[str, Any] = yaml(ROOT / "studies" / "dvc.yaml")["stages"]
+ARMS = [(study, arm) for study, asked in PLAN.studies.items() for arm in asked.arms]
+PROBLEMS = [(name, problem) for name, asked in PLAN.sets.items() for problem in asked.problems]
+
+
+@pytest.fixture(autouse=True)
+def _at_the_root(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(ROOT)
+
+
+def flat(tree: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """The leaves of a tree of sections."""
+    if isinstance(tree, dict) and tree:
+        for key, value in tree.items():
+            yield from flat(value, f"{prefix}.{key}" if prefix else key)
+    else:
+        yield prefix, tree
+
+
+def resolved(overrides: list[str]) -> dict[str, Any]:
+    fit, networks = params.read(overrides, "train.fit", "backbones")
+    return dict(flat({"train": {"fit": params.plain(fit)}, "backbones": networks}))
+
+
+@pytest.mark.parametrize(("name", "problem"), PROBLEMS)
+def test_every_problem_is_one_that_the_stages_take(name: str, problem: str) -> None:
+    features, split = params.read(PLAN.of_problem(name, problem), "features", "split")
+    assert {features.source(each)[0] for each in PLAN.sets[name].inputs} <= set(features.recipes)
+    assert len(split.targets) == 1
+
+
+@pytest.mark.parametrize(("study", "arm"), ARMS)
+def test_every_arm_is_one_that_training_takes(study: str, arm: str) -> None:
+    """Its parameters are checked, and its network, loss and optimiser are made."""
+    backbone = PLAN.studies[study].arms[arm].backbone
+    said = PLAN.of_arm(study, arm)
+    fit, options = params.read(said, "train.fit", f"backbones.{backbone}")
+    names = options.get("init", "default")
+    weights = [one for one in ([names] if isinstance(names, str) else names) if one != "lsuv"] or ["default"]
+    network = models.build(backbone, 1, 1, **{**options, "init": weights})
+    kind, *others = params.plain(fit.loss).items()
+    objective(kind[1], network, **dict(others))
+    assert fit.optimiser.kind in KINDS
+    schedule = params.plain(fit.schedule)
+    schedules.build(schedule.pop("kind"), 1e-3, 100, **schedule)
+    augment.build(fit.augment, ["pixels"])
+
+
+@pytest.mark.parametrize(("study", "arm"), ARMS)
+def test_an_arm_differs_from_its_control_in_what_it_says_and_in_nothing_else(study: str, arm: str) -> None:
+    """What it differs in are the keys that it or its control names: for all others the budget is one."""
+    asked = PLAN.studies[study]
+    control = asked.against(arm)
+    if control is None:
+        return
+    one, other = resolved(PLAN.of_arm(study, arm)), resolved(PLAN.of_arm(study, control))
+    differing = {key for key in one | other if one.get(key) != other.get(key)}
+    own, its = asked.arms[arm], asked.arms[control]
+    named = {**own.differs, **its.differs}
+    assert all(any(key == name or key.startswith(f"{name}.") for name in named) for key in differing)
+    assert differing or (own.input, own.backbone) != (its.input, its.backbone), "it is the control once more"
+
+
+@pytest.mark.parametrize("study", PLAN.studies)
+def test_all_arms_have_one_budget(study: str) -> None:
+    budgets = {(fit["train.fit.epochs"], fit["train.fit.patience"]) for fit in map(resolved, _arms(study))}
+    assert budgets == {(PLAN.epochs(study), PLAN.epochs(study))}
+
+
+def _arms(study: str) -> list[list[str]]:
+    return [PLAN.of_arm(study, arm) for arm in PLAN.studies[study].arms]
+
+
+def test_what_is_said_of_a_network_is_added_to_what_all_arms_have() -> None:
+    options = params.read(PLAN.of_arm("activation", "relu"), "backbones.cnn")
+    assert options == {**params.read((), "backbones.cnn"), "width": 0.5, "activation": "relu"}
+
+
+def test_fourteen_optimisers_or_more_each_at_its_own_rate() -> None:
+    asked = PLAN.studies["optimiser"]
+    kinds = {params.read(PLAN.of_arm("optimiser", arm), "train.fit").optimiser.kind for arm in asked.arms}
+    assert len(kinds) >= 14
+    assert asked.rate == "tuned"
+
+
+@pytest.mark.parametrize("study", PLAN.studies)
+def test_the_stage_of_a_study_reads_and_writes_what_is_its_own(study: str) -> None:
+    stage, own = STAGES[study], f"data/studies/${{budget}}/sets/{PLAN.studies[study].set}"
+    runs, target = f"data/studies/${{budget}}/runs/{study}", f"studies/results/{study}/${{budget}}"
+    assert stage["cmd"] == f"python -m studies.judge studies/params.yaml {study} {own} {runs} {target}"
+    assert {own, runs} <= set(stage["deps"])
+    assert {next(iter(out)) for out in stage["outs"]} == {
+        f"{target}/{n}" for n in ("table.json", "table.md", "figure.svg")
+    }
+
+
+def test_there_is_a_stage_for_every_study_and_no_other() -> None:
+    assert set(STAGES) == {"set", "runs", *PLAN.studies}
+
+
+Change = tuple[tuple[str, ...], Any, str]
+FAULTS: list[Change] = [
+    (("budget",), "tea", "budget: no 'tea'; there are smoke, cpu, gpu"),
+    (("studies", "loss", "control"), "l7", "no arm 'l7'; there are huber"),
+    (("studies", "loss", "set"), "moon", "studies.loss.set: no 'moon'; there are tuning"),
+    (("studies", "loss", "arms", "mse", "input"), "x", "studies.loss.arms.mse.input: no 'x'; there are raw"),
+    (("studies", "loss", "arms", "A-1"), {}, "'A-1': a name is of small letters, digits and _"),
+    (("studies", "loss", "same", "epochs"), 3, "'epochs' is no dotted key of params.yaml"),
+    (("sets", "tuning", "colour"), "red", "sets.tuning.colour: Extra inputs are not permitted"),
+]
+
+
+@pytest.mark.parametrize(("where", "value", "said"), FAULTS)
+def test_a_mistake_is_named(where: tuple[str, ...], value: Any, said: str, tmp_path: Path) -> None:
+    tree = YAML(typ="safe").load(FILE.read_text())
+    *above, last = where
+    place = tree
+    for key in above:
+        place = place[key]
+    place[last] = value
+    (tmp_path / "plan.yaml").write_text(json.dumps(tree))
+    assert said in complaint(lambda: plan.read(str(tmp_path / "plan.yaml")))
+
+
+def test_an_unknown_study_is_named() -> None:
+    with pytest.raises(InputError, match="no study 'tea'; there are loss"):
+        Plan.study(PLAN, "tea")

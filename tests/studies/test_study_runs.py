@@ -1,0 +1,146 @@
+"""A study from its data to its table, at the smallest budget; killed, gone on with, and counted again by hand."""
+
+import json
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from pipeline.errors import InputError
+from studies import figure, text
+from studies.judge import results
+from studies.runs import check_budget, runs
+from studies.sets import sets
+from tests.conftest import TINY, complaint
+
+GIVEN = "rate_3.00e-03"  # of tiny.yaml
+PLAN: dict[str, Any] = {
+    "budget": "smoke",
+    "budgets": {
+        "smoke": {"images": 60, "size": 24, "epochs": 1, "seeds": [3, 4], "sizes": ["all"], "range_test": 100},
+        "other": {"images": 60, "size": 24, "epochs": 2, "seeds": [3, 4], "sizes": ["all"], "range_test": 100},
+    },
+    "sets": {"few": {"problems": {"axion": {"simulation.seed": 7}}}},
+    "studies": {
+        "loss": {
+            "question": "Which loss?",
+            "set": "few",
+            "control": "huber",
+            "arms": {"huber": {}, "mae": {"train.fit.loss": {"kind": "mae"}}},
+        },
+        "rate": {
+            "question": "Which optimiser?",
+            "set": "few",
+            "rate": "tuned",
+            "same": {"train.fit.epochs": 2},
+            "arms": {"adam": {"train.fit.optimiser": {"kind": "adam"}}},
+        },
+    },
+}
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A folder with a set and with the study `loss` trained and judged."""
+    folder = tmp_path_factory.mktemp("study")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        shutil.copy(TINY, "params.yaml")
+        Path("plan.json").write_text(json.dumps(PLAN))
+        sets("plan.json", "few", "sets")
+        runs("plan.json", "loss", "sets", "runs")
+        results("plan.json", "loss", "sets", "runs", "results")
+        yield folder
+
+
+def records(folder: Path) -> dict[str, int]:
+    return {str(path.relative_to(folder)): path.stat().st_mtime_ns for path in folder.rglob("records/*.json")}
+
+
+def table(name: str = "results") -> dict[str, Any]:
+    found: dict[str, Any] = json.loads(Path(name, "table.json").read_text())
+    return found
+
+
+@pytest.mark.proof
+def test_the_table_is_what_the_predictions_say(place: Path) -> None:
+    (panel,) = table()["panels"]
+    for arm in panel["arms"]:
+        folder = Path("runs", f"axion-{arm['arm']}-all", GIVEN, "predictions")
+        errors = []
+        for seed in (3, 4):
+            lines = pd.read_parquet(folder / f"raw-cnn-all-{seed}.parquet").query("role == 'test'")
+            errors.append((lines["prediction"] - lines["truth"]).to_numpy())
+        rmse = np.sqrt((np.stack(errors) ** 2).mean(axis=1))
+        assert arm["rmse"] == pytest.approx(rmse.mean(), rel=1e-4)
+        assert arm["rmse_std"] == pytest.approx(rmse.std(ddof=1), rel=1e-4, abs=1e-6)
+        assert arm["mae"] == pytest.approx(np.abs(errors).mean(), rel=1e-4)
+    huber, mae = panel["arms"]
+    assert mae["rmse_difference"]["value"] == pytest.approx(mae["rmse"] - huber["rmse"], abs=1e-5)
+    assert "rmse_difference" not in huber
+    assert mae["rmse_difference"]["word"] == "undecided"  # of two seeds
+    assert table()["seeds"] == [3, 4]
+
+
+@pytest.mark.proof
+def test_the_page_and_the_figure_are_those_of_the_table(place: Path) -> None:
+    tree = table()
+    assert Path("results", "table.md").read_text() == text.page(tree)
+    assert Path("results", "figure.svg").read_bytes() == figure.drawn(tree)
+
+
+@pytest.mark.proof
+def test_what_is_finished_is_kept_and_what_is_lost_is_trained_again_to_the_same(place: Path) -> None:
+    """As after a kill between two seeds: one record is not there yet."""
+    before, own = records(Path("runs")), Path("runs", "axion-mae-all", GIVEN)
+    answers = (own / "predictions" / "raw-cnn-all-4.parquet").read_bytes()
+    (own / "records" / "raw-cnn-all-4.json").unlink()
+    (own / "predictions" / "raw-cnn-all-4.parquet").unlink()
+    runs("plan.json", "loss", "sets", "runs")
+    after = records(Path("runs"))
+    again = {name for name in before if before[name] != after[name]}
+    assert again == {f"axion-mae-all/{GIVEN}/records/raw-cnn-all-4.json"}
+    assert (own / "predictions" / "raw-cnn-all-4.parquet").read_bytes() == answers
+
+
+@pytest.mark.proof
+def test_a_changed_arm_is_trained_again_and_no_other(place: Path) -> None:
+    shutil.copytree("runs", "changed")
+    tree = json.loads(json.dumps(PLAN))
+    tree["studies"]["loss"]["arms"]["mae"] = {"train.fit.loss": {"kind": "mse"}}
+    Path("changed.json").write_text(json.dumps(tree))
+    before = records(Path("changed"))
+    runs("changed.json", "loss", "sets", "changed")
+    after = records(Path("changed"))
+    assert {name.split("/")[0] for name in before if before[name] != after[name]} == {"axion-mae-all"}
+
+
+@pytest.mark.proof
+def test_a_tuned_rate_is_the_one_that_did_best_on_validation(place: Path) -> None:
+    runs("plan.json", "rate", "sets", "tuned")
+    cell = json.loads(Path("tuned", "axion-adam-all", "cell.json").read_text())
+    best = min(cell["tried"], key=lambda run: run["validation_rmse"])
+    *first, low, high = (run["learning_rate"] for run in cell["tried"])
+    assert len(first) in (1, 4)  # the range test's, or decades where it found none
+    assert high / low == pytest.approx(10)
+    assert any(low * high == pytest.approx(rate**2) for rate in first)
+    assert [run["seed"] for run in cell["runs"]] == [3, 4]
+    assert {run["learning_rate"] for run in cell["runs"]} == {best["learning_rate"]}
+
+
+@pytest.mark.proof
+def test_two_budgets_never_meet(place: Path) -> None:
+    Path("other.json").write_text(json.dumps(PLAN | {"budget": "other"}))
+    said = "made at the budget smoke, and other is asked for; budgets are never mixed"
+    assert said in complaint(lambda: runs("other.json", "loss", "sets", "elsewhere"))
+    assert said in complaint(lambda: results("other.json", "loss", "sets", "runs", "elsewhere"))
+    assert not Path("elsewhere").exists()
+
+
+def test_a_folder_without_a_budget_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="no such file; run the stage that writes it"):
+        check_budget(tmp_path, "cpu")
