@@ -42,9 +42,9 @@ def _problem(folder: Path, inputs: list[str], said: list[str]) -> None:
         images, found, dealt = str(away / "images.zarr"), str(folder / "audit.json"), str(folder / "split.json")
         lenses = str(folder / "lenses.parquet")
         ingest(images, str(away / "quarantine.csv"), said)
-        audit(images, found, str(away / "audit"), said)
-        split(images, found, str(away / "audit" / "pairs.csv"), dealt, said)
         describe(images, lenses, said)
+        audit(images, lenses, found, str(away / "audit"), said)
+        split(images, found, str(away / "audit" / "pairs.csv"), dealt, said)
         shortcuts(images, lenses, dealt, str(folder / "shortcuts.parquet"), said)
         for name in inputs:
             engineered = str(away / f"{name}.zarr")
