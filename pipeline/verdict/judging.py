@@ -252,22 +252,27 @@ def _references(shortcuts: pd.DataFrame, cells: Sequence[Cell]) -> dict[str, dic
 def _plain(plain: Mapping[str, pd.DataFrame], ids: np.ndarray, sorts: Collection[str]) -> Plain:
     """By input and model, the headline of what is no network, for the lenses that the networks are judged by.
 
-    What says the same of another input stands under the first alone: the trees of a recipe and of that recipe without
-    one of its maps are fitted to the same vectors.
+    What says the same of another input, target by target, stands under the first alone: the trees of a recipe and of
+    that recipe without one of its maps are fitted to the same vectors.
     """
     found: dict[str, dict[str, dict[str, dict[str, float]]]] = {}
-    seen: set[tuple[Any, ...]] = set()
+    seen: set[tuple[str, bytes]] = set()
     for name in [SHORTCUTS, *(name for name in plain if name != SHORTCUTS)]:
         known = plain[name][plain[name]["id"].isin(ids)]
-        for (model, target), lines in known.groupby(["model", "target"], sort=False):
-            if name != SHORTCUTS and model == "constant":
-                continue  # the same of every input
-            truth, prediction = lines["truth"].to_numpy(), lines["prediction"].to_numpy()
-            same = (model, target, prediction.tobytes())
-            if same in seen:
-                continue
+        for model, lines in known.groupby("model", sort=False):
+            same = (str(model), lines["prediction"].to_numpy().tobytes())
+            if same in seen or (name != SHORTCUTS and model == "constant"):
+                continue  # a constant is the same of every input
             seen.add(same)
-            own = found.setdefault(NO_INPUT if name == SHORTCUTS else name, {}).setdefault(str(model), {})
-            more = classes.headline(truth, prediction[None]) if target in sorts else {}
-            own[str(target)] = measures.headline(truth, prediction[None]) | more
+            own = found.setdefault(NO_INPUT if name == SHORTCUTS else name, {})
+            own[str(model)] = {
+                str(target): _headline(each, sorts) for target, each in lines.groupby("target", sort=False)
+            }
     return found
+
+
+def _headline(lines: pd.DataFrame, sorts: Collection[str]) -> dict[str, float]:
+    """Of one target, given as the lines that a predictor has of it."""
+    truth, prediction = lines["truth"].to_numpy(), lines["prediction"].to_numpy()[None]
+    more = classes.headline(truth, prediction) if lines["target"].iloc[0] in sorts else {}
+    return measures.headline(truth, prediction) | more

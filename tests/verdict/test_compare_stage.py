@@ -191,6 +191,23 @@ def test_trees_on_the_same_vectors_stand_once(tiny: Path) -> None:
     assert {"engineered_without_ridge"} <= {row[0] for row in rows(text)}, "its networks are there"
 
 
+def test_trees_that_say_the_same_of_one_target_alone_stand_whole(tiny: Path) -> None:
+    """As constants do, where there is nothing to learn of it: of the other target they are not the same."""
+    inputs = ("raw", "engineered", "engineered_shuffled")
+    fabricate(tiny, (0,), inputs, targets=("mass", "slope"))
+    for name in inputs[1:]:
+        path = Path(f"baselines/{name}.parquet")
+        table = pd.read_parquet(path)
+        tables.write(table.assign(prediction=table["prediction"].mask(table["target"] == "slope", 0.0)), path)
+    metrics, _, text = run((0,), f"train.inputs=[{', '.join(inputs)}]")
+    found = {name: metrics["plain"][name]["tree"] for name in inputs[1:]}
+    assert {name: each["mass"]["mae"] for name, each in found.items()} == pytest.approx(
+        dict(zip(inputs[1:], (0.7, 1.4), strict=True))
+    )
+    assert found["engineered"]["slope"] == found["engineered_shuffled"]["slope"]
+    assert sum(row[1] == "tree on vectors" for row in rows(text)) == 4
+
+
 def test_a_number_below_zero_has_a_real_minus_wherever_people_read_it(tiny: Path) -> None:
     """And machines read ASCII: the verdict, its sentences, and what stands in JSON and CSV."""
     fabricate(tiny, SIX, targets=("mass", "slope"))
