@@ -241,6 +241,17 @@ def test_learning_curves_have_an_area_and_say_which_seeds_they_are_of(tiny: Path
     assert [row[3][:4] for row in table[1:3]] == ["–", f"{details['saved'][0]['ratio']:.2f}"]
 
 
+def test_a_curve_loses_no_seed_that_only_its_control_lacks(tiny: Path) -> None:
+    """Its area is of its own seeds; images saved, of those that both have: each is said of what it holds for."""
+    fabricate(tiny, SIX, sizes=("all", "100"))
+    Path("predictions/raw-cnn-100-2.parquet").unlink()
+    _, _, text = run(SIX, "train.sizes=[100, all]")
+    fewer = "cnn, mass: the arms do not have the same seeds; compared on 0, 1, 3, 4, 5."
+    assert f"- Training sizes of raw with {fewer}" in text
+    assert f"- Images saved by engineered with {fewer}" in text
+    assert "Training sizes of engineered" not in text
+
+
 def test_sizes_without_a_seed_in_common_are_said_and_stop_nothing(tiny: Path) -> None:
     fabricate(tiny, (0, 1), sizes=("all", "100"))
     Path("predictions/raw-cnn-100-0.parquet").unlink()
