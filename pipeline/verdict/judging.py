@@ -66,6 +66,11 @@ class Verdict:
         return len({cell.size for cell in self.cells}) > 1
 
     @property
+    def labels(self) -> set[str]:
+        """What the networks were asked for, in the audit's words: targets, and `class` where one is of classes."""
+        return {cell.target for cell in self.cells} | ({"class"} if self.diagrams else set())
+
+    @property
     def primary(self) -> dict[Arm, Contrast]:
         """The contrasts of the family that was declared, by RMSE; none without the control and another input."""
         return self.answers[PRIMARY].rmse if PRIMARY in self.answers else {}

@@ -15,6 +15,7 @@ from sklearn.metrics import mean_absolute_error, r2_score, root_mean_squared_err
 from pipeline import compare, tables
 from pipeline.command import run as command
 from pipeline.errors import InputError
+from pipeline.findings import finding, plain
 from tests.verdict.fabricated import PLACES, SHORTCUTS, WRITTEN, fabricate, fingerprint
 
 SIX = (0, 1, 2, 3, 4, 5)
@@ -271,6 +272,17 @@ def test_gains_of_two_backbones_say_which_seeds_they_are_of(tiny: Path) -> None:
     _, details, text = run((0, 1, 2), "train.backbones=[cnn, resnet]")
     assert [one["seeds"] for one in details["interactions"]] == [2]
     assert "Gains of one backbone against another's: the arms do not have the same seeds; compared on 0, 2." in text
+
+
+def test_a_shortcut_to_what_nobody_is_asked_for_is_no_caution(tiny: Path) -> None:
+    """That the ring tells of the ring's radius is no news, unless it is trained; nor what tells classes."""
+    fabricate(tiny, (0,))
+    said = {"mass": "shortcut_label", "einstein_radius": "shortcut_label", "class": "shortcut_class"}
+    found = [finding(code, f"{label} can be read", label=label) for label, code in said.items()]
+    Path("audit.json").write_text(json.dumps({"findings": plain(found)}))
+    _, details, text = run((0,))
+    assert [label for label in said if f"{label} can be read" in text] == ["mass"]
+    assert details["labels"] == ["mass"]
 
 
 def test_the_audits_cautions_stand_at_the_top(tiny: Path) -> None:
