@@ -46,9 +46,9 @@ def unequal(table: pd.DataFrame) -> list[str]:
 def improper(table: pd.DataFrame, classes: Collection[str]) -> list[str]:
     """What is to be said where targets are classes, of arms whose loss does not lead to probabilities: only squares and
     likelihoods are least at the mean of what is 0 or 1."""
-    marked = table[~table["proper"]] if classes and len(table) else []
-    if not len(marked):
+    if not classes or table.empty or table["proper"].all():
         return []
+    marked = table[~table["proper"]]
     arms = ", ".join(f"`{arm}` ({loss})" for arm, loss in zip(marked["arm"], marked["loss"], strict=True))
     return [
         f"{', '.join(sorted(classes))}: by the loss of {arms} answers are drawn to 0 or 1 and are no probabilities; "
