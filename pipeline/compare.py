@@ -22,7 +22,7 @@ from pipeline.places import place
 from pipeline.verdict import cells as reading
 from pipeline.verdict import experiments, record, robustness, text
 from pipeline.verdict.judging import SHORTCUTS, judged
-from pipeline.verdict.manifest import manifest, unequal
+from pipeline.verdict.manifest import improper, manifest, unequal
 from pipeline.verdict.questions import families
 
 
@@ -55,7 +55,7 @@ def compare(
     dealt = json.loads(place(split).read_text())
     described, images = table_of_lenses(lenses, dealt["rows"]), dealt["counts"]["train"]
     budget = manifest(place(runs), keys, seeds)
-    missing += unequal(budget)
+    missing += [*unequal(budget), *improper(budget, tables.of_classes(plain[SHORTCUTS]))]
     asked = families(cells, features.placebos, features.ablations)
     found = judged(cells, missing, plain, described, asked, images, chosen)
     under = robustness.robustness(place(shifted), shift.kinds, found.cells, features.recipes, described, chosen)

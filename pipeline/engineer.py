@@ -7,6 +7,7 @@ Of a placebo (`engineered_noise`) what has to be computed for it, and a descript
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -29,7 +30,7 @@ def engineer(name: str, source: str, target: str, overrides: Iterable[str] = ())
     needed = asked.of_these(*placebo.needed(kind, asked.maps, asked.vectors), bands)
     for label, lost in features.per_image(needed.maps, needed.vectors).items():
         print(f"engineer: {name}: {label} has a scale of each image's own, and loses {lost}")
-    described = {
+    described: dict[str, Any] = {
         "channels": needed.channels,
         "columns": needed.columns,
         "observation": needed.known,

@@ -6,7 +6,7 @@
 """
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -75,6 +75,12 @@ def finding(code: str, summary: str, **evidence: Any) -> Finding:
 def in_order(findings: Iterable[Finding]) -> list[Finding]:
     """The gravest first."""
     return sorted(findings, key=lambda found: (SEVERITIES.index(found.severity), found.code, found.summary))
+
+
+def cautions(findings: Iterable[Finding], labels: Collection[str]) -> list[Finding]:
+    """What is to be known before any number on these labels (`class`: that of the lens) is believed: no note, and no
+    shortcut to a label that nobody is asked for."""
+    return [one for one in findings if one.severity != "note" and one.evidence.get("label", "") in ("", *labels)]
 
 
 def plain(findings: Iterable[Finding]) -> list[dict[str, Any]]:

@@ -8,7 +8,7 @@ of each image (estimated where the source does not know it, and marked so), its 
 taken.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from importlib import import_module
@@ -46,6 +46,7 @@ def ingest(target: str, quarantine: str, overrides: Iterable[str] = ()) -> None:
                 _Rows(source, rows, chosen.noise),
                 key=partial(_key, made_of, rows),
                 how=how,
+                check=partial(_check_classes, chosen.targets),
                 **_manifest(source, len(refused)),
             )
             break
@@ -53,11 +54,15 @@ def ingest(target: str, quarantine: str, overrides: Iterable[str] = ()) -> None:
             refused |= error.reasons
             _check_quarantine(refused, source.rows, chosen.max_quarantined, target, quarantine)
     atomic.write(quarantine, _table(refused))
-    classes.check(chosen.targets, store.Store(target).read("kind"))  # every class is known only now
     bands, height, width = source.shape
     print(
         f"ingest: {len(rows)} images of {bands} x {height} x {width} from {chosen.source}, {len(refused)} in quarantine"
     )
+
+
+def _check_classes(targets: classes.Targets, columns: Mapping[str, np.ndarray]) -> None:
+    """Every class is known only when all rows are read."""
+    classes.check(targets, columns["kind"])
 
 
 def _key(made_of: str, rows: Int[np.ndarray, " n"], start: int, stop: int) -> str:

@@ -123,7 +123,7 @@ def content(
     """
     details, first = sources.details, sources.cells[0]
     chapters = {
-        "verdict": verdict.verdict(details, [one.summary for one in sources.found if one.severity != "note"]),
+        "verdict": verdict.verdict(details, sources.cautions),
         "scatter": lenses.scatter(sources.cells, sources.units, sources.lenses),
         "lenses": lenses.lenses(sources, lenses.chosen(first, shown, sources.split["scheme"]["seed"])),
         "bins": errors.bins(sources.bins, details),

@@ -81,7 +81,7 @@ def write_run(folder: Path, run: str, channels: int, seed: int, fit: Mapping[str
     losses = {"train_loss": [0.5, 0.3 - 0.01 * seed], "validation_loss": [0.6, 0.4 + 0.01 * seed]}
     pd.DataFrame({"epoch": [0, 1]} | losses).to_csv(target / "history.csv", index=False)
     pd.DataFrame({"step": range(6)}).to_csv(target / "steps.csv", index=False)
-    made = {"fit": fit, "rate": {"learning_rate": 0.003}, "versions": {"python": "3.11.7", "torch": "2"}}
+    made = {"options": {}, "fit": fit, "rate": {"learning_rate": 0.003}, "versions": {"python": "3.11.7", "torch": "2"}}
     made |= {"hardware": {"accelerator": "cpu"}}
     (target / "fingerprint.json").write_text(json.dumps(made))
     took = {"seconds": SECONDS[seed], "images_per_second": 100 / SECONDS[seed], "peak_memory_mib": MEMORY[seed]}

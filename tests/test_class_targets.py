@@ -8,6 +8,7 @@ from sklearn.metrics import roc_auc_score
 
 from pipeline import tables
 from pipeline.audit import audit
+from pipeline.describe import describe
 from pipeline.engineer import engineer
 from pipeline.find_lr import find_lr
 from pipeline.ingest import ingest
@@ -46,7 +47,8 @@ def test_folders_of_classes_become_probabilities(tiny: Path, generator: np.rando
         "quarantine.csv",
         ["ingest.source=deeplense", "ingest.path=lenses", f"ingest.targets={{{asked}}}"],
     )
-    audit("images.zarr", "audit.json", "audit")
+    describe("images.zarr", "lenses.parquet")
+    audit("images.zarr", "lenses.parquet", "audit.json", "audit")
     accepted = "audit.accept=[duplicates, near_duplicates, shortcut_class, shortcut_label]"
     chosen = [f"split.targets=[{', '.join(KINDS)}]", accepted]
     split("images.zarr", "audit.json", "audit/pairs.csv", "split.json", chosen)

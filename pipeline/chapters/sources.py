@@ -43,6 +43,11 @@ class Sources:
         return units
 
     @property
+    def cautions(self) -> list[str]:
+        """What the audit says of the images and of what networks were asked for."""
+        return [one.summary for one in findings.cautions(self.found, self.details["labels"])]
+
+    @property
     def labels(self) -> dict[str, str]:
         """Every target with the unit of its values, as an axis says it."""
         declared: Mapping[str, str] = self.images.attributes["target_units"]

@@ -81,13 +81,18 @@ def _off_centre(seen: Measured) -> list[Finding]:
     mean, error = known.mean(axis=0), known.std(axis=0) / np.sqrt(len(known))
     if not ((np.abs(mean) > OFF_CENTRE) & (np.abs(mean) > SURE * error)).any():
         return []
+    where = f"{_towards(mean[0], 'y')} and {_towards(mean[1], 'x')}"
     return [
         finding(
             "off_centre",
-            f"the light of all images together lies {mean[0]:+.1f} pixels in y and {mean[1]:+.1f} in x off the middle",
+            f"the light of all images together lies {where} than the middle",
             mean_y=float(mean[0]),
             mean_x=float(mean[1]),
             standard_error_y=float(error[0]),
             standard_error_x=float(error[1]),
         )
     ]
+
+
+def _towards(offset: float, axis: str) -> str:
+    return f"{abs(offset):.1f} pixels {'higher' if offset > 0 else 'lower'} in {axis}"

@@ -28,6 +28,7 @@ from pipeline.store.arrays import Array, Cuts, column_file, encode_column, metad
 from pipeline.store.shards import Layout, encode
 
 Produce = Callable[[int, int], Mapping[str, Any]]
+Recorded = tuple[dict[str, Any], dict[str, np.ndarray]]  # what a span says, and its columns
 RECORDS = ".done"
 
 
@@ -39,12 +40,14 @@ def write(
     *,
     key: str | Callable[[int, int], str] = "",
     how: params.Engine = engine.SERIAL,
+    check: Callable[[Mapping[str, np.ndarray]], None] | None = None,
     **said: Any,
 ) -> None:
     """Write a store: `produce(start, stop)` gives those rows of every array, asked for in blocks of whole chunks.
 
     `key`, or `key(start, stop)`, names all that decides those rows; without it nothing of an earlier try is kept.
-    `how` says which engine runs the spans; `produce` must be picklable for any but the serial one. `said` joins the
+    `how` says which engine runs the spans; `produce` must be picklable for any but the serial one. `check` is shown the
+    columns, all rows of what is not sharded, before there is a store; what it raises leaves none. `said` joins the
     manifest.
     Raises `InputError` if the place cannot be written, and `Refused` with the rows that `produce` refused, all spans
     tried; what is whole then stays for the next try, as after a kill. After any other error nothing is left.
@@ -64,6 +67,8 @@ def write(
                     refused |= found
             if refused:
                 raise Refused(refused)
+            if check:
+                check(_columns(_records(work), arrays))
             _finish(path, work, list(arrays), cuts, said)
     except Refused:
         raise
@@ -205,7 +210,7 @@ def _prepared(work: Place, keys: Mapping[tuple[int, int], str]) -> list[tuple[in
     return [(*span, key) for span, key in keys.items() if span not in whole]
 
 
-def _records(work: Place) -> list[tuple[dict[str, Any], dict[str, np.ndarray]]]:
+def _records(work: Place) -> list[Recorded]:
     """What the finished spans say, in the order of their rows, and their columns."""
     found = []
     for file in _files(work):
@@ -216,14 +221,25 @@ def _records(work: Place) -> list[tuple[dict[str, Any], dict[str, np.ndarray]]]:
     return sorted(found, key=lambda record: record[0]["start"])
 
 
+def _columns(records: Sequence[Recorded], arrays: Sequence[Array]) -> dict[str, np.ndarray]:
+    """All rows of every array that is not sharded."""
+    return {
+        array.name: np.concatenate([columns[array.name] for _, columns in records])
+        if records
+        else np.empty((0, *array.shape), array.dtype)
+        for array in arrays
+        if not array.sharded
+    }
+
+
 def _finish(path: Place, work: Place, arrays: list[Array], cuts: Cuts, said: Mapping[str, Any]) -> None:
     """Columns, metadata, and last the root; then the store is there."""
     records = _records(work)
     shards = {file: described for words, _ in records for file, described in words["shards"].items()}
+    columns = _columns(records, arrays)
     for array in arrays:
         if not array.sharded:
-            parts = [columns[array.name] for _, columns in records]
-            data = encode_column(array, np.concatenate(parts) if parts else np.empty((0, *array.shape), array.dtype))
+            data = encode_column(array, columns[array.name])
             atomic.write(work / column_file(array), data)
             shards[column_file(array)] = {"bytes": len(data), "sha256": hashlib.sha256(data).hexdigest()}
         atomic.write(work / array.name / manifest.ROOT, metadata(array, cuts))

@@ -188,6 +188,12 @@ def of_target(cells: Iterable[Cell], target: str) -> dict[Key, Cell]:
     return {cell.key[:3]: cell for cell in cells if cell.target == target}
 
 
+def of_keys(cells: Iterable[Cell], wanted: Iterable[tuple[str, str, str, str]]) -> list[Cell]:
+    """Those with one of these keys."""
+    asked = set(wanted)
+    return [cell for cell in cells if cell.key in asked]
+
+
 def common_seeds(cells: Iterable[Cell]) -> list[int]:
     """Those that every cell has, in order."""
     own: list[Mapping[int, None]] = [dict.fromkeys(cell.seeds) for cell in cells]

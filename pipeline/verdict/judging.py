@@ -3,7 +3,7 @@
 `record` writes it as JSON, `text` as Markdown.
 """
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from pipeline import tables
-from pipeline.contrasts.efficiency import Area, Saved, area, images_saved
+from pipeline.contrasts.efficiency import Area, Saved
 from pipeline.contrasts.families import holm
 from pipeline.contrasts.interaction import Interaction, interactions
 from pipeline.contrasts.intervals import How
@@ -20,16 +20,15 @@ from pipeline.errors import InputError
 from pipeline.params import Compare
 from pipeline.scores.intervals import Interval
 from pipeline.verdict import cells as reading
-from pipeline.verdict import classes, measures
+from pipeline.verdict import classes, learning, measures
 from pipeline.verdict.answers import answered
 from pipeline.verdict.cells import Cell
-from pipeline.verdict.questions import CONTROL, PRIMARY, Arm, Family, Pairs
+from pipeline.verdict.questions import PRIMARY, Arm, Family, Pairs
 from pipeline.verdict.questions import interactions as quads
 
 Plain = Mapping[str, Mapping[str, Mapping[str, Mapping[str, float]]]]  # input, model, target: metrics
 SHORTCUTS = "shortcuts"  # what is no network and has no input; its lines have the input NO_INPUT
 NO_INPUT = "none"
-Curve = Mapping[int, Cell]  # by training rows
 COVARIATES = ("signal_to_noise", "ring_over_psf")  # of the table of lenses; errors are binned in them and in the truth
 
 
@@ -67,6 +66,11 @@ class Verdict:
         return len({cell.size for cell in self.cells}) > 1
 
     @property
+    def labels(self) -> set[str]:
+        """What the networks were asked for, in the audit's words: targets, and `class` where one is of classes."""
+        return {cell.target for cell in self.cells} | ({"class"} if self.diagrams else set())
+
+    @property
     def primary(self) -> dict[Arm, Contrast]:
         """The contrasts of the family that was declared, by RMSE; none without the control and another input."""
         return self.answers[PRIMARY].rmse if PRIMARY in self.answers else {}
@@ -90,7 +94,7 @@ def judged(
     known = reading.columns(lenses, whole[0].id)
     groups, at = known["group"].to_numpy(), chosen.confidence
     references, units = _references(plain[SHORTCUTS], whole), tables.units(plain[SHORTCUTS])
-    sorts, curves = tables.of_classes(plain[SHORTCUTS]), _curves(whole, images)
+    sorts, curves = tables.of_classes(plain[SHORTCUTS]), learning.curves(whole, images)
     arms = [*whole, *(cell.with_permuted(name) for cell in whole for name in cell.permuted)]
     by_bin = [measures.by_bin(cell, groups, _covariates(cell, known), chosen.bins, at) for cell in whole]
     return Verdict(
@@ -107,8 +111,8 @@ def judged(
         plateaus={cell.key: [] if cell.target in sorts else measures.flat(cell, groups, at) for cell in whole},
         answers={name: _answer(arms, family, groups, chosen) for name, family in asked.items()},
         interactions=_interactions(whole, asked[PRIMARY].pairs if PRIMARY in asked else {}, groups, chosen),
-        saved=_saved(curves, groups, chosen),
-        areas=_areas(curves, groups, chosen),
+        saved=learning.saved(curves, groups, how(chosen, "rmse")),
+        areas=learning.areas(curves, groups, how(chosen, "rmse")),
         by_bin=pd.concat(by_bin, ignore_index=True),
         confidence=at,
     )
@@ -140,62 +144,12 @@ def _interactions(
     cells: Sequence[Cell], pairs: Pairs, groups: np.ndarray, chosen: Compare
 ) -> dict[tuple[Arm, Arm], Interaction]:
     asked = quads(pairs)
-    arms = _arms(_with_keys(cells, [arm for four in asked.values() for arm in four]))
+    arms = _arms(reading.of_keys(cells, [arm for four in asked.values() for arm in four]))
     return interactions(arms, asked, groups, how(chosen, "rmse"), holm)
 
 
-def _curves(cells: Sequence[Cell], images: int) -> dict[Arm, Curve]:
-    """The cells of every input, backbone and target by training rows, where all sizes are there; by the largest's key.
-
-    From one size there is none.
-    """
-    sizes = {cell.size: images if cell.size == "all" else int(cell.size) for cell in cells}
-    if len(set(sizes.values())) < 2:
-        return {}
-    found: dict[Arm, Curve] = {}
-    for cell in cells:
-        if sizes[cell.size] == max(sizes.values()):
-            own = _with_keys(cells, [(cell.input, cell.backbone, size, cell.target) for size in sizes])
-            if len(own) == len(sizes):
-                found[cell.key] = {sizes[one.size]: one for one in own}
-    return found
-
-
-def _errors(of_size: Curve, seeds: Sequence[int]) -> dict[int, np.ndarray]:
-    """(s, n) by training rows, of the same seeds at every size."""
-    return {size: cell.of_seeds(seeds).errors for size, cell in of_size.items()}
-
-
-def _areas(curves: Mapping[Arm, Curve], groups: np.ndarray, chosen: Compare) -> dict[Arm, Area]:
-    """Of every curve whose sizes have a seed in common, on all that they have."""
-    seeds = {arm: reading.common_seeds(own.values()) for arm, own in curves.items()}
-    return {
-        arm: area(_errors(own, seeds[arm]), groups, how(chosen, "rmse")) for arm, own in curves.items() if seeds[arm]
-    }
-
-
-def _saved(curves: Mapping[Arm, Curve], groups: np.ndarray, chosen: Compare) -> dict[Arm, Saved]:
-    """Images saved by every input over the control, on the seeds that both have at all sizes."""
-    found = {}
-    for arm, own in curves.items():
-        control = curves.get((CONTROL, *arm[1:]), own)
-        if control is own:
-            continue
-        seeds = reading.common_seeds([*own.values(), *control.values()])
-        if seeds:
-            found[arm] = images_saved(_errors(own, seeds), _errors(control, seeds), groups, how(chosen, "rmse"))
-        else:
-            found[arm] = Saved(None, None, f"no seed is common to all sizes of it and of {CONTROL}")
-    return found
-
-
 def _of_family(cells: Sequence[Cell], family: Family) -> list[Cell]:
-    return _with_keys(cells, [arm for pair in family.pairs.values() for arm in pair])
-
-
-def _with_keys(cells: Sequence[Cell], wanted: Iterable[Arm]) -> list[Cell]:
-    asked = set(wanted)
-    return [cell for cell in cells if cell.key in asked]
+    return reading.of_keys(cells, [arm for pair in family.pairs.values() for arm in pair])
 
 
 def _arms(cells: Sequence[Cell]) -> dict[Arm, np.ndarray]:
@@ -208,18 +162,14 @@ def _arms(cells: Sequence[Cell]) -> dict[Arm, np.ndarray]:
 
 
 def _together(
-    cells: Sequence[Cell], asked: Mapping[str, Family], curves: Mapping[Arm, Curve]
+    cells: Sequence[Cell], asked: Mapping[str, Family], curves: Mapping[Arm, learning.Curve]
 ) -> dict[str, Sequence[Cell]]:
     """What is compared on the seeds that all of it has, by what is asked of it."""
     found: dict[str, Sequence[Cell]] = {family.title: _of_family(cells, family) for family in asked.values()}
     between = quads(asked[PRIMARY].pairs) if PRIMARY in asked else {}
     arms = [arm for four in between.values() for arm in four]
-    found["gains of one backbone against another's"] = _with_keys(cells, arms)
-    for arm, own in curves.items():
-        control = curves.get((CONTROL, *arm[1:]), own)
-        title = f"training sizes of {arm[0]} with {arm[1]}, {arm[3]}"
-        found[title] = [*own.values(), *control.values()]
-    return found
+    found["gains of one backbone against another's"] = reading.of_keys(cells, arms)
+    return found | learning.together(curves)
 
 
 def _unlike(together: Mapping[str, Sequence[Cell]]) -> list[str]:
@@ -252,22 +202,27 @@ def _references(shortcuts: pd.DataFrame, cells: Sequence[Cell]) -> dict[str, dic
 def _plain(plain: Mapping[str, pd.DataFrame], ids: np.ndarray, sorts: Collection[str]) -> Plain:
     """By input and model, the headline of what is no network, for the lenses that the networks are judged by.
 
-    What says the same of another input stands under the first alone: the trees of a recipe and of that recipe without
-    one of its maps are fitted to the same vectors.
+    What says the same of another input, target by target, stands under the first alone: the trees of a recipe and of
+    that recipe without one of its maps are fitted to the same vectors.
     """
     found: dict[str, dict[str, dict[str, dict[str, float]]]] = {}
-    seen: set[tuple[Any, ...]] = set()
+    seen: set[tuple[str, bytes]] = set()
     for name in [SHORTCUTS, *(name for name in plain if name != SHORTCUTS)]:
         known = plain[name][plain[name]["id"].isin(ids)]
-        for (model, target), lines in known.groupby(["model", "target"], sort=False):
-            if name != SHORTCUTS and model == "constant":
-                continue  # the same of every input
-            truth, prediction = lines["truth"].to_numpy(), lines["prediction"].to_numpy()
-            same = (model, target, prediction.tobytes())
-            if same in seen:
-                continue
+        for model, lines in known.groupby("model", sort=False):
+            same = (str(model), lines["prediction"].to_numpy().tobytes())
+            if same in seen or (name != SHORTCUTS and model == "constant"):
+                continue  # a constant is the same of every input
             seen.add(same)
-            own = found.setdefault(NO_INPUT if name == SHORTCUTS else name, {}).setdefault(str(model), {})
-            more = classes.headline(truth, prediction[None]) if target in sorts else {}
-            own[str(target)] = measures.headline(truth, prediction[None]) | more
+            own = found.setdefault(NO_INPUT if name == SHORTCUTS else name, {})
+            own[str(model)] = {
+                str(target): _headline(each, sorts) for target, each in lines.groupby("target", sort=False)
+            }
     return found
+
+
+def _headline(lines: pd.DataFrame, sorts: Collection[str]) -> dict[str, float]:
+    """Of one target, given as the lines that a predictor has of it."""
+    truth, prediction = lines["truth"].to_numpy(), lines["prediction"].to_numpy()[None]
+    more = classes.headline(truth, prediction) if lines["target"].iloc[0] in sorts else {}
+    return measures.headline(truth, prediction) | more

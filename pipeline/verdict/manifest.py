@@ -2,7 +2,7 @@
 
 import io
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 import pandas as pd
@@ -11,6 +11,7 @@ from pipeline.places import Place
 from pipeline.verdict.cells import Key
 
 ALIKE = ("epochs", "batch_size", "trials", "schedule", "optimiser", "augment", "loss", "weight_decay")
+LIKELIHOODS = ("gaussian", "flow")  # heads that are trained with one; `quantiles` answer with a median
 
 
 def manifest(runs: Place, keys: Iterable[Key], seeds: Sequence[int]) -> pd.DataFrame:
@@ -42,6 +43,19 @@ def unequal(table: pd.DataFrame) -> list[str]:
     ]
 
 
+def improper(table: pd.DataFrame, classes: Collection[str]) -> list[str]:
+    """What is to be said where targets are classes, of arms whose loss does not lead to probabilities: only squares and
+    likelihoods are least at the mean of what is 0 or 1."""
+    if not classes or table.empty or table["proper"].all():
+        return []
+    marked = table[~table["proper"]]
+    arms = ", ".join(f"`{arm}` ({loss})" for arm, loss in zip(marked["arm"], marked["loss"], strict=True))
+    return [
+        f"{', '.join(sorted(classes))}: by the loss of {arms} answers are drawn to 0 or 1 and are no probabilities; "
+        "train with train.fit.loss: {kind: mse}."
+    ]
+
+
 def _run(runs: Place, key: Key, seed: int) -> dict[str, Any]:
     """Of one run; empty where it has left nothing."""
     folder = runs / f"{'-'.join(key)}-{seed}"
@@ -62,8 +76,13 @@ def _run(runs: Place, key: Key, seed: int) -> dict[str, Any]:
         "optimiser": _said(fit["optimiser"]),
         "augment": ", ".join(map(_said, fit["augment"])) or "none",
         "loss": _said(fit["loss"]),
+        "proper": _head(made) in LIKELIHOODS or fit["loss"]["kind"] == "mse",
         "weight_decay": fit["weight_decay"],
     }
+
+
+def _head(made: Mapping[str, Any]) -> str:
+    return str((made["options"].get("head") or {"kind": "point"})["kind"])
 
 
 def _said(choice: Any) -> str:

@@ -64,6 +64,7 @@ def details(found: Verdict) -> dict[str, Any]:
     return {
         "confidence": found.confidence,
         "units": found.units,
+        "labels": sorted(found.labels),
         "said": found.said,
         "plain": found.plain,
         "cells": [_cell(found, cell) for cell in found.cells],

@@ -133,6 +133,7 @@ def read(folder: Place, shift: str, cell: Cell) -> Cell:
         input=f"{shift}/{cell.input}",
         prediction=np.stack([lines["prediction"].to_numpy(dtype=float) for lines in runs]),
         quantiles=np.stack([lines[levels].to_numpy(dtype=float) for lines in runs]) if levels else None,
+        permuted={},  # of the images as they were
         **unknown,
     )
 

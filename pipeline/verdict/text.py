@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from pipeline.contrasts.verdict import ENOUGH_SEEDS
-from pipeline.findings import Finding
+from pipeline.findings import Finding, cautions
 from pipeline.verdict import classes, measures, words
 from pipeline.verdict.cells import Cell
 from pipeline.verdict.judging import NO_INPUT, Answered, Verdict
@@ -13,7 +13,7 @@ from pipeline.verdict.questions import CONTROL, PERMUTATION, PRIMARY, Arm
 
 def markdown(found: Verdict, audit: Iterable[Finding]) -> str:
     """The verdict as it is printed."""
-    parts = [words.cautions(audit, found.said)]
+    parts = [words.cautions(cautions(audit, found.labels), found.said)]
     parts += [_section(found, target) for target in dict.fromkeys(cell.target for cell in found.cells)]
     parts += [words.joint_table(_joint(found), found.confidence, found.several_sizes)]
     return "\n".join(part for part in [*parts, classes.together(found.largest)] if part)

@@ -75,8 +75,9 @@ def named(arm: Arm, several_sizes: bool) -> str:
 
 
 def cautions(found: Iterable[Finding], said: Sequence[str]) -> str:
-    """What is to be known of the images and runs before any number is believed; nothing, if there is nothing."""
-    grave = [f"- `{one.code}`: {one.summary}" for one in found if one.severity != "note"]
+    """What is to be known of the images (`findings.cautions`) and runs before any number is believed; nothing, if there
+    is nothing."""
+    grave = [f"- `{one.code}`: {one.summary}" for one in found]
     parts = [["Of these images the audit says:", "", *grave, ""]] if grave else []
     parts += [["Of these runs:", "", *(f"- {line}" for line in said), ""]] if said else []
     return "\n".join(line for part in parts for line in part)

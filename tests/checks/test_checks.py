@@ -96,6 +96,18 @@ def test_the_centroid_is_where_the_light_is() -> None:
     np.testing.assert_allclose(found, [[3.0, -4.0]])
 
 
+@pytest.mark.parametrize(("shift", "side"), [(4, "higher"), (-4, "lower")])
+def test_light_off_centre_is_told_by_its_side(
+    shift: int, side: str, tmp_path: Path, generator: np.random.Generator
+) -> None:
+    """In words, which have no sign to write one way here and another in the verdict."""
+    images = arcs(40, generator, 50.0) + generator.normal(0, 1, (40, 48, 48))
+    (found,) = light.check(seen(tmp_path, np.roll(images, shift, axis=-1)))
+    assert found.evidence["mean_x"] == pytest.approx(shift, abs=0.5)
+    assert found.summary.endswith(f" and {abs(found.evidence['mean_x']):.1f} pixels {side} in x than the middle")
+    assert "-" not in found.summary
+
+
 def test_a_shortcut_is_measured_by_held_out_groups(tmp_path: Path, generator: np.random.Generator) -> None:
     """A label that each group has by chance cannot be read, though rows of one group share it."""
     group = np.repeat(np.arange(40), 5)

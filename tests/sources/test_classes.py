@@ -80,6 +80,15 @@ def test_a_class_that_no_image_has_is_refused_with_those_there_are(lenses: Path)
         match=r"^ingest\.targets\.vortex\.classes: no image is of class 'vortex'; there are no_sub, sphere, vort$",
     ):
         ingest("images.zarr", "q.csv", [*FILES, "ingest.targets={vortex: {classes: [vortex]}}"])
+    assert sorted(path.name for path in lenses.iterdir()) == ["lenses", "params.yaml"], "nothing is left"
+
+
+def test_a_store_that_was_there_survives_a_class_that_is_refused(lenses: Path) -> None:
+    ingest("images.zarr", "q.csv", [*FILES, ONE])
+    before = {path: path.read_bytes() for path in lenses.rglob("*") if path.is_file()}
+    with pytest.raises(InputError, match="no image is of class 'vortex'"):
+        ingest("images.zarr", "q.csv", [*FILES, "ingest.targets={vortex: {classes: [vortex]}}"])
+    assert {path: path.read_bytes() for path in lenses.rglob("*") if path.is_file()} == before
 
 
 def test_images_without_classes_say_where_a_column_is_named() -> None:

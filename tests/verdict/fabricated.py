@@ -104,7 +104,7 @@ def _without_a_network(models: Mapping[str, float], targets: Sequence[str], lens
     )
 
 
-def fingerprint(folder: Path, run: str, steps: int = 80, learning_rate: Any = 3e-3, **fit: Any) -> None:
+def fingerprint(folder: Path, run: str, steps: int = 80, learning_rate: Any = 3e-3, head: str = "", **fit: Any) -> None:
     """What `train` leaves of a run, as far as the manifest reads it."""
     known: dict[str, Any] = {
         "epochs": 20,
@@ -117,7 +117,11 @@ def fingerprint(folder: Path, run: str, steps: int = 80, learning_rate: Any = 3e
         "loss": {"kind": "auto"},
         "weight_decay": 1e-2,
     }
-    made = {"fit": known | fit, "rate": {"learning_rate": 1e-3 if learning_rate == "auto" else learning_rate}}
+    made = {
+        "options": {"width": 0.25} | ({"head": {"kind": head}} if head else {}),
+        "fit": known | fit,
+        "rate": {"learning_rate": 1e-3 if learning_rate == "auto" else learning_rate},
+    }
     (folder / run).mkdir(parents=True)
     (folder / run / "fingerprint.json").write_text(json.dumps(made))
     (folder / run / "steps.csv").write_text("step,rate\n" + "0,1\n" * steps)

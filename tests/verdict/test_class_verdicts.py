@@ -13,7 +13,7 @@ from pipeline import tables
 from pipeline.chapters import errors
 from pipeline.compare import compare
 from pipeline.params import PROBABILITY
-from tests.verdict.fabricated import PLACES, WRITTEN, fabricate, ids
+from tests.verdict.fabricated import PLACES, WRITTEN, fabricate, fingerprint, ids
 
 LENSES, SEEDS, KINDS = 90, (0, 1, 2, 3, 4, 5), ("axion", "cdm", "no_sub")
 ORACLES = {
@@ -104,6 +104,18 @@ def test_classes_of_which_some_are_no_target_have_no_largest(tiny: Path) -> None
     assert "largest" not in metrics
     assert details["largest"] == []
     assert "All classes together" not in text
+
+
+def test_a_loss_that_leads_to_no_probabilities_is_named_at_the_top(tiny: Path) -> None:
+    """`auto` is Huber's for a network that says a number."""
+    for seed in SEEDS:
+        fingerprint(tiny / "runs", f"raw-cnn-all-{seed}")
+        fingerprint(tiny / "runs", f"engineered-cnn-all-{seed}", loss={"kind": "mse"})
+    _, details, text = judged(tiny)
+    (line,) = [one for one in details["said"] if "no probabilities" in one]
+    assert line.startswith("axion, cdm, no_sub: by the loss of `raw-cnn-all` (auto) answers are drawn to 0 or 1")
+    assert line in text.partition("**mass**")[0]
+    assert details["labels"] == ["axion", "cdm", "class", "mass", "no_sub"]
 
 
 def test_the_page_is_told_of_classes_alone(tiny: Path) -> None:

@@ -15,6 +15,7 @@ from sklearn.metrics import mean_absolute_error, r2_score, root_mean_squared_err
 from pipeline import compare, tables
 from pipeline.command import run as command
 from pipeline.errors import InputError
+from pipeline.findings import finding, plain
 from tests.verdict.fabricated import PLACES, SHORTCUTS, WRITTEN, fabricate, fingerprint
 
 SIX = (0, 1, 2, 3, 4, 5)
@@ -191,6 +192,23 @@ def test_trees_on_the_same_vectors_stand_once(tiny: Path) -> None:
     assert {"engineered_without_ridge"} <= {row[0] for row in rows(text)}, "its networks are there"
 
 
+def test_trees_that_say_the_same_of_one_target_alone_stand_whole(tiny: Path) -> None:
+    """As constants do, where there is nothing to learn of it: of the other target they are not the same."""
+    inputs = ("raw", "engineered", "engineered_shuffled")
+    fabricate(tiny, (0,), inputs, targets=("mass", "slope"))
+    for name in inputs[1:]:
+        path = Path(f"baselines/{name}.parquet")
+        table = pd.read_parquet(path)
+        tables.write(table.assign(prediction=table["prediction"].mask(table["target"] == "slope", 0.0)), path)
+    metrics, _, text = run((0,), f"train.inputs=[{', '.join(inputs)}]")
+    found = {name: metrics["plain"][name]["tree"] for name in inputs[1:]}
+    assert {name: each["mass"]["mae"] for name, each in found.items()} == pytest.approx(
+        dict(zip(inputs[1:], (0.7, 1.4), strict=True))
+    )
+    assert found["engineered"]["slope"] == found["engineered_shuffled"]["slope"]
+    assert sum(row[1] == "tree on vectors" for row in rows(text)) == 4
+
+
 def test_a_number_below_zero_has_a_real_minus_wherever_people_read_it(tiny: Path) -> None:
     """And machines read ASCII: the verdict, its sentences, and what stands in JSON and CSV."""
     fabricate(tiny, SIX, targets=("mass", "slope"))
@@ -224,6 +242,17 @@ def test_learning_curves_have_an_area_and_say_which_seeds_they_are_of(tiny: Path
     assert [row[3][:4] for row in table[1:3]] == ["–", f"{details['saved'][0]['ratio']:.2f}"]
 
 
+def test_a_curve_loses_no_seed_that_only_its_control_lacks(tiny: Path) -> None:
+    """Its area is of its own seeds; images saved, of those that both have: each is said of what it holds for."""
+    fabricate(tiny, SIX, sizes=("all", "100"))
+    Path("predictions/raw-cnn-100-2.parquet").unlink()
+    _, _, text = run(SIX, "train.sizes=[100, all]")
+    fewer = "cnn, mass: the arms do not have the same seeds; compared on 0, 1, 3, 4, 5."
+    assert f"- Training sizes of raw with {fewer}" in text
+    assert f"- Images saved by engineered with {fewer}" in text
+    assert "Training sizes of engineered" not in text
+
+
 def test_sizes_without_a_seed_in_common_are_said_and_stop_nothing(tiny: Path) -> None:
     fabricate(tiny, (0, 1), sizes=("all", "100"))
     Path("predictions/raw-cnn-100-0.parquet").unlink()
@@ -243,6 +272,17 @@ def test_gains_of_two_backbones_say_which_seeds_they_are_of(tiny: Path) -> None:
     _, details, text = run((0, 1, 2), "train.backbones=[cnn, resnet]")
     assert [one["seeds"] for one in details["interactions"]] == [2]
     assert "Gains of one backbone against another's: the arms do not have the same seeds; compared on 0, 2." in text
+
+
+def test_a_shortcut_to_what_nobody_is_asked_for_is_no_caution(tiny: Path) -> None:
+    """That the ring tells of the ring's radius is no news, unless it is trained; nor what tells classes."""
+    fabricate(tiny, (0,))
+    said = {"mass": "shortcut_label", "einstein_radius": "shortcut_label", "class": "shortcut_class"}
+    found = [finding(code, f"{label} can be read", label=label) for label, code in said.items()]
+    Path("audit.json").write_text(json.dumps({"findings": plain(found)}))
+    _, details, text = run((0,))
+    assert [label for label in said if f"{label} can be read" in text] == ["mass"]
+    assert details["labels"] == ["mass"]
 
 
 def test_the_audits_cautions_stand_at_the_top(tiny: Path) -> None:

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from pipeline.verdict.manifest import manifest, unequal
+from pipeline.verdict.manifest import improper, manifest, unequal
 from tests.verdict.fabricated import fingerprint
 
 KEYS = [("raw", "cnn", "all"), ("engineered", "cnn", "all")]
@@ -70,6 +70,7 @@ def test_a_line_says_how_an_arm_was_trained(tmp_path: Path) -> None:
         "optimiser": "adamw (fused False)",
         "augment": "d4, noise (sigma 0.1)",
         "loss": "auto",
+        "proper": False,
         "weight_decay": 0.01,
         "differs": "",
     }
@@ -79,3 +80,29 @@ def test_runs_that_left_nothing_are_in_no_line(tmp_path: Path) -> None:
     found = manifest(tmp_path, KEYS, [0])
     assert found.empty
     assert unequal(found) == []
+
+
+@pytest.mark.parametrize(
+    ("kind", "head", "proper"),
+    [
+        ("mse", "", True),
+        ("mse", "point", True),
+        ("auto", "", False),
+        ("mae", "", False),
+        ("auto", "gaussian", True),
+        ("auto", "flow", True),
+        ("auto", "quantiles", False),
+    ],
+)
+def test_answers_to_a_class_that_are_no_probabilities_are_said(
+    tmp_path: Path, kind: str, head: str, proper: bool
+) -> None:
+    fingerprint(tmp_path, "raw-cnn-all-0", loss={"kind": kind}, head=head)
+    found = manifest(tmp_path, KEYS, [0])
+    said = improper(found, {"vortex", "axion"})
+    expected = (
+        f"axion, vortex: by the loss of `raw-cnn-all` ({kind}) answers are drawn to 0 or 1 and are no probabilities"
+    )
+    assert [line.partition(";")[0] for line in said] == ([] if proper else [expected])
+    assert improper(found, set()) == [], "of a number a median is as good"
+    assert improper(manifest(tmp_path, [], [0]), {"vortex"}) == []

@@ -86,13 +86,13 @@ def test_an_interaction_is_of_the_two_backbones() -> None:
 
 
 def test_cautions_are_what_is_grave_and_what_is_missing() -> None:
-    found = [finding("noise_free", "no noise in 30 of 30 images"), finding("dtype", "float64")]
+    found = [finding("noise_free", "no noise in 30 of 30 images")]
     text = words.cautions(found, ["`raw-cnn-all`: no predictions of seed 1."])
     assert text == (
         "Of these images the audit says:\n\n- `noise_free`: no noise in 30 of 30 images\n\n"
         "Of these runs:\n\n- `raw-cnn-all`: no predictions of seed 1.\n"
     )
-    assert words.cautions([finding("dtype", "float64")], []) == ""
+    assert words.cautions([], []) == ""
     assert words.cautions([], ["x"]).startswith("Of these runs:")
 
 
