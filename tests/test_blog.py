@@ -153,18 +153,18 @@ def test_every_work_is_cited_and_every_citation_is_a_work() -> None:
 def test_citations_become_names_and_years() -> None:
     works = citations.entries(
         "@misc{A,\n  author = {Ah, B. and Ci, D. and E},\n  title = {{T}},\n  year = {1},\n  eprint = {2.3},\n}\n\n"
-        "@article{B,\n  author = {Be, C. and De, F.},\n  title = {U},\n  journal = {J},\n"
+        "@article{B,\n  author = {Be, C. and others},\n  title = {U \\& V},\n  journal = {J},\n"
         "  year = {4},\n  doi = {10.5},\n}\n"
     )
     page = SimpleNamespace(file=SimpleNamespace(src_uri="index.md"), meta={})
     assert citations.on_page_markdown("mail a@b.c [@A]", page) == "mail a@b.c [@A]"
     assert citations.resolved("By @B and more [@A; @B].\n\n# References\n", works).splitlines() == [
-        "By Be & De (4) and more (Ah et al. 1; Be & De 4).",
+        "By Be et al. (4) and more (Ah et al. 1; Be et al. 4).",
         "",
         "# References",
         "",
         "- Ah et al. 1, [T](https://arxiv.org/abs/2.3), arXiv 2.3",
-        "- Be & De 4, [U](https://doi.org/10.5), J",
+        "- Be et al. 4, [U & V](https://doi.org/10.5), J",
     ]
     with pytest.raises(KeyError):
         citations.resolved("[@Nobody]", works)

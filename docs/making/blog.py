@@ -181,11 +181,11 @@ def slopes() -> Figure:
 
 def own_range() -> Figure:
     """A bright and a faint lens on one scale, and each between its own minimum and maximum."""
-    figure, axes = plt.subplots(2, 2, figsize=(5.2, 5.4), layout="constrained")
+    figure, axes = plt.subplots(1, 4, figsize=(10, 2.8), layout="constrained")
     bright, faint = (settings(SMOOTH | {"source_magnitude": m}, "simulation.size=40") for m in (22.5, 25.0))
     both = np.stack([simulation.read(lens, np.arange(1)).images[0, 0] for lens in (bright, faint)])
     rescaled = minmax(torch.from_numpy(both)).numpy()
-    for row, stack, said in zip(axes, (both, rescaled), ("one scale", "its own range"), strict=True):
+    for row, stack, said in zip(axes.reshape(2, 2), (both, rescaled), ("one scale", "its own range"), strict=True):
         for axis, image, name in zip(row, stack, ("bright", "faint"), strict=True):
             shown(axis, image, f"{name}, {said}", cmap="gray", vmin=stack.min(), vmax=stack.max())
     return figure

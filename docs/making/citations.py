@@ -18,11 +18,16 @@ PLACES = ("journal", "booktitle", "publisher", "volume", "pages")
 
 
 def entries(text: str) -> dict[str, dict[str, str]]:
-    """Fields of every work by its key, without the braces that keep capitals."""
+    """Fields of every work by its key, in plain characters."""
     return {
-        entry["key"]: {field["name"]: re.sub(r"[{}]", "", field["value"]) for field in FIELD.finditer(entry["fields"])}
+        entry["key"]: {field["name"]: plain(field["value"]) for field in FIELD.finditer(entry["fields"])}
         for entry in ENTRY.finditer(text)
     }
+
+
+def plain(value: str) -> str:
+    """Without the braces that keep capitals, and with what LaTeX spells out."""
+    return re.sub(r"[{}]", "", value).replace(r"\&", "&").replace("--", "–")
 
 
 def cited(text: str) -> list[str]:
@@ -34,7 +39,7 @@ def cited(text: str) -> list[str]:
 def authors(work: dict[str, str]) -> str:
     """Family names: one, two, or the first and others."""
     names = [name.split(",")[0] for name in work["author"].split(" and ")]
-    return f"{names[0]} et al." if len(names) > 2 else " & ".join(names)
+    return f"{names[0]} et al." if len(names) > 2 or names[-1] == "others" else " & ".join(names)
 
 
 def reference(work: dict[str, str]) -> str:
