@@ -174,10 +174,11 @@ def test_the_curves_of_the_figure_are_the_stretches() -> None:
         np.testing.assert_allclose(made[name], expected, atol=1e-12, err_msg=name)
 
 
-def test_the_figure_is_what_its_code_draws() -> None:
+@pytest.mark.parametrize("name", figures.FIGURES)
+def test_the_figure_is_what_its_code_draws(name: str) -> None:
     """Up to what another rounding changes of a pixel here and there."""
     with plt.rc_context(STYLE):
-        drawn = pictures.imread(BytesIO(png(figures.stretches())))
-    kept = pictures.imread(DOCS / "figures" / "stretches.png")
+        drawn = pictures.imread(BytesIO(png(figures.FIGURES[name]())))
+    kept = pictures.imread(DOCS / "figures" / f"{name}.png")
     assert drawn.shape == kept.shape
     assert np.abs(drawn - kept).mean() < 1e-3

@@ -11,6 +11,7 @@ from jaxtyping import Float
 from matplotlib import pyplot as plt
 from matplotlib.figure import Figure
 
+from docs.making import blog
 from features.stretch import STRETCHES, intensity
 from pipeline import params
 from pipeline.drawing import STYLE, png
@@ -62,10 +63,14 @@ def stretches() -> Figure:
     return figure
 
 
+FIGURES = {"stretches": stretches, **blog.FIGURES}
+
+
 def main() -> None:
     FOLDER.mkdir(exist_ok=True)
     with plt.rc_context(STYLE):
-        (FOLDER / "stretches.png").write_bytes(png(stretches()))
+        for name, draw in FIGURES.items():
+            (FOLDER / f"{name}.png").write_bytes(png(draw()))
 
 
 if __name__ == "__main__":
