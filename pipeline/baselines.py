@@ -15,6 +15,7 @@ from sklearn.ensemble import HistGradientBoostingRegressor
 from pipeline import params, tables, trees
 from pipeline.command import run
 from pipeline.places import place
+from pipeline.scaling import scale
 from pipeline.store import Store
 
 
@@ -35,8 +36,9 @@ def baselines(prepared: str, target: str, overrides: Iterable[str] = ()) -> None
 
 
 def _constant(store: Store, start: int, stop: int) -> np.ndarray:
-    """The training mean, which is zero in normalised units."""
-    return np.zeros((stop - start, len(store.attributes["targets"])))
+    """The training mean, on the scale of the normalised targets."""
+    statistics = store.attributes["statistics"]["target"]
+    return scale(np.tile(statistics["mean"], (stop - start, 1)), statistics, 1)
 
 
 def _trees(fit: Store, chosen: params.Baselines) -> list[HistGradientBoostingRegressor]:

@@ -4,9 +4,10 @@
 
 Writes `fit.zarr` (the roles train, validation and calibration, one after the other) and `test.zarr` (test), so that
 training cannot open the test rows. `attributes["roles"]` gives each role's range of rows, `attributes["statistics"]`
-the mean and standard deviation of every channel, vector column and target: with them a model can treat a new image
-the same way, and a prediction be turned back into physical units. What augmentations must know stands beside it: the
-sky and the pixels that the images were taken with, and under what each vector stays the same.
+the mean and standard deviation of every channel, vector column and target, and of targets what they were shifted and
+scaled by where that is something else (`normalise.target`, `pipeline/scaling.py`): with them a model can treat a new
+image the same way, and a prediction be turned back into physical units. What augmentations must know stands beside it:
+the sky and the pixels that the images were taken with, and under what each vector stays the same.
 
 A placebo (`pipeline/placebo.py`) is made here, of what was computed for it, and looks like any other input.
 """
@@ -25,7 +26,7 @@ from pipeline.errors import InputError
 from pipeline.observation import observed
 from pipeline.placebo import Placebo
 from pipeline.places import place
-from pipeline.scaling import Scale, scale, scaled
+from pipeline.scaling import Scale, line, of_targets, scale, scaled
 from pipeline.store import Array, Store
 
 STORES = {"fit.zarr": ("train", "validation", "calibration"), "test.zarr": ("test",)}
@@ -33,7 +34,7 @@ STORES = {"fit.zarr": ("train", "validation", "calibration"), "test.zarr": ("tes
 
 def normalise(images: str, engineered: str, split: str, target: str, overrides: Iterable[str] = ()) -> None:
     """Fit on the training rows of the store `engineered`, and write both stores into the folder `target`."""
-    how = params.read(overrides, "engine")
+    how, asked = params.read(overrides, "engine", "normalise")
     labels, inputs = Store(images), Store(engineered)
     decided = json.loads(place(split).read_text())
     if not decided["rows"] == labels.rows == inputs.rows:
@@ -43,7 +44,8 @@ def normalise(images: str, engineered: str, split: str, target: str, overrides: 
     roles = {role: np.array(rows) for role, rows in decided["roles"].items()}
     chosen = [labels.attributes["target_names"].index(name) for name in decided["targets"]]
     targets, ids = labels.read("targets")[:, chosen], labels.read("id")
-    fitted = _fit(inputs, roles["train"], targets, decided["targets"])
+    train = roles["train"]
+    fitted = _fit(inputs, train) | {"target": _of_targets(targets[train], decided["targets"], asked.target)}
     shown = _shown(inputs, labels, roles, decided)
     said = inputs.attributes.get("placebo", inputs.attributes)  # of the channels and columns that networks are shown
     for name, members in STORES.items():
@@ -88,18 +90,26 @@ def _shown(inputs: Store, labels: Store, roles: dict[str, Int[np.ndarray, " m"]]
     return placebo.chosen(inputs.attributes["placebo"], roles, labels.read("group"), decided["scheme"]["seed"])
 
 
-def _fit(
-    inputs: Store, train: Int[np.ndarray, " m"], targets: Float[np.ndarray, "n t"], names: list[str]
-) -> dict[str, Scale]:
-    """Mean and standard deviation, over the training rows, of every channel (all pixels), column and target."""
+def _fit(inputs: Store, train: Int[np.ndarray, " m"]) -> dict[str, Scale]:
+    """Mean and standard deviation, over the training rows, of every channel (all pixels) and column."""
     statistics = {"maps": _moments(inputs, "maps", train, inputs.attributes["channels"], (0, 2, 3))}
     if inputs.attributes["columns"]:
         statistics["vectors"] = _moments(inputs, "vectors", train, inputs.attributes["columns"], (0,))
-    known = targets[train]
-    for name, column in zip(names, known.T, strict=True):
+    return statistics
+
+
+def _of_targets(known: Float[np.ndarray, "m t"], names: list[str], kind: str) -> Scale:
+    """What `normalise.target` makes of the targets of the training rows."""
+    found = of_targets(known, kind)
+    for name, column, shift, unit in zip(names, known.T, *line(found), strict=True):
         if np.ptp(column) == 0:
             raise InputError(f"split.targets: {name} is {column[0]:g} in every training row; there is nothing to learn")
-    return statistics | {"target": {"mean": known.mean(axis=0).tolist(), "std": known.std(axis=0).tolist()}}
+        if unit == 0:
+            raise InputError(
+                f"normalise.target: {kind} finds no spread: {name} is {shift:g} in more than half of the training "
+                "rows; choose standard"
+            )
+    return found
 
 
 def _moments(inputs: Store, name: str, train: Int[np.ndarray, " n"], parts: list[str], axes: tuple[int, ...]) -> Scale:

@@ -26,6 +26,7 @@ from pipeline import atomic
 from pipeline.errors import InputError
 from pipeline.params import PROBABILITY
 from pipeline.places import Place, place
+from pipeline.scaling import line
 from pipeline.store import Store
 
 COLUMNS = ("role", "id", "target", "unit", "truth", "prediction", "spread")
@@ -68,24 +69,25 @@ def predicted(
 
 def physical(values: Float[np.ndarray, "n t"], statistics: dict[str, list[float]]) -> Float[np.ndarray, "n t"]:
     """Normalised targets back in their own units, float64."""
-    return values.astype(np.float64) * np.array(statistics["std"]) + np.array(statistics["mean"])
+    shift, unit = line(statistics)
+    return values.astype(np.float64) * unit + shift
 
 
 def columns(said: Answer, statistics: dict[str, list[float]]) -> dict[str, Float[np.ndarray, "n t"]]:
     """An answer in the targets' own units, by the names of its columns."""
-    std = np.array(statistics["std"])
+    _, unit = line(statistics)
     found = {"prediction": physical(said.point, statistics)}
     if said.spread is not None:
-        found["spread"] = said.spread.astype(np.float64) * std
+        found["spread"] = said.spread.astype(np.float64) * unit
     if said.quantiles is not None:
         by_level = np.moveaxis(said.quantiles, 2, 0)
         found |= {f"q{level:g}": physical(each, statistics) for level, each in zip(LEVELS, by_level, strict=True)}
     if said.nll is not None:  # of a density per unit: on a wide scale it is thin
-        found["nll"] = said.nll.astype(np.float64) + np.log(std)
+        found["nll"] = said.nll.astype(np.float64) + np.log(unit)
     if said.nll_joint is not None:
-        found["nll_joint"] = _on_every_line(said.nll_joint.astype(np.float64) + np.log(std).sum(), len(std))
+        found["nll_joint"] = _on_every_line(said.nll_joint.astype(np.float64) + np.log(unit).sum(), len(unit))
     if said.tarp is not None:
-        found["tarp"] = _on_every_line(said.tarp.astype(np.float64), len(std))
+        found["tarp"] = _on_every_line(said.tarp.astype(np.float64), len(unit))
     for feature, point in (said.permuted or {}).items():
         found[f"{PERMUTED}{feature}"] = physical(point, statistics)
     return found

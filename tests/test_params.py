@@ -51,6 +51,7 @@ def test_a_glob_needs_no_quotes() -> None:
         ("features.transform=lgo", r"^features\.transform: 'lgo' .*'linear', 'sqrt', 'power', 'log' or 'arcsinh'"),
         ("features.tranform=log", r"^features\.tranform: no such parameter.* transform, softening"),
         ("feature.transform=log", r"^feature\.transform: no such parameter"),
+        ("normalise.target=rank", r"^normalise\.target: 'rank' .*'standard', 'robust', 'range' or 'none'"),
         ("ingest.source=sdss", r"^ingest\.source: 'sdss' .*'simulation', 'deeplense', 'fits', 'hdf5'"),
         ("split.fractions.train=0.9", r"^split\.fractions: .*add up to 1"),
         ("train.backbones=[vgg]", r"^train\.backbones: no backbone 'vgg'; there are cnn, resnet"),

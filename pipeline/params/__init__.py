@@ -25,6 +25,7 @@ from pipeline.params.simulation import Simulation as Simulation
 from pipeline.params.simulation import Subhalos as Subhalos
 from pipeline.params.split import Audit as Audit
 from pipeline.params.split import Fractions as Fractions
+from pipeline.params.split import Normalise as Normalise
 from pipeline.params.split import Split as Split
 from pipeline.params.stages import SHIFTS as SHIFTS
 from pipeline.params.stages import Baselines as Baselines

@@ -1,4 +1,4 @@
-"""`audit` and `split`: what is tolerated of the images, and who is in which role."""
+"""`audit`, `split` and `normalise`: what is tolerated of the images, who is in which role, and in what units."""
 
 from typing import Annotated, Literal
 
@@ -36,3 +36,9 @@ class Split(Section):
     held_out: Annotated[list[str], Unique]
     strata: Count
     seed: Seed
+
+
+class Normalise(Section):
+    """Shift and scale of the targets (`pipeline/scaling.py`)."""
+
+    target: Literal["standard", "robust", "range", "none"]

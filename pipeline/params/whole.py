@@ -8,7 +8,7 @@ from pipeline.params.basis import Section
 from pipeline.params.features import Features, ablated, part
 from pipeline.params.ingest import Ingest
 from pipeline.params.simulation import Simulation
-from pipeline.params.split import Audit, Split
+from pipeline.params.split import Audit, Normalise, Split
 from pipeline.params.stages import Baselines, Compare, Engine, Predict, Report, Shift
 from pipeline.params.train import Train
 
@@ -20,6 +20,7 @@ class Params(Section):
     audit: Audit
     split: Split
     features: Features
+    normalise: Normalise
     backbones: dict[str, dict[str, Any]]
     train: Train
     predict: Predict
