@@ -3,12 +3,12 @@
 Of maps, vectors and, where `normalise.target` is `standard`, targets shift and scale are the mean and the standard
 deviation. Of a target they may be others:
 
-| kind     | shift                         | scale                                                                |
-|----------|-------------------------------|----------------------------------------------------------------------|
-| standard | mean                          | standard deviation                                                   |
-| robust   | median                        | 1.4826 MAD: the standard deviation of normal labels, deaf to outliers|
-| range    | middle of minimum and maximum | half of what lies between: train lies in [-1, 1]                     |
-| none     | 0                             | 1                                                                    |
+| kind     | shift                         | scale                                                                 |
+|----------|-------------------------------|-----------------------------------------------------------------------|
+| standard | mean                          | standard deviation                                                    |
+| robust   | median                        | 1.4826 MAD: the standard deviation of normal labels, deaf to outliers |
+| range    | middle of minimum and maximum | half of what lies between: train lies in [-1, 1]                      |
+| none     | 0                             | 1                                                                     |
 
 Ranks turned normal are not among them. With them an answer would go back through a table of the training labels, which
 ends at the largest one, is no function where labels are equal (classes), and has another slope for each row: a spread,
