@@ -36,6 +36,14 @@ def _named(things: Mapping[str, Any]) -> Mapping[str, Any]:
     return things
 
 
+def _of_normalise(changes: Changes) -> Changes:
+    """A variant is made of what the other stages have made."""
+    for key in changes:
+        if not key.startswith("normalise."):
+            raise ValueError(f"{key}: a variant is another normalisation, and differs in keys of normalise alone")
+    return changes
+
+
 Dotted = Annotated[dict[str, Any], AfterValidator(_dotted)]
 
 
@@ -72,11 +80,36 @@ def _problem(value: Any) -> Any:
     return {**fields, "differs": {key: each for key, each in value.items() if "." in key}}
 
 
+class Variant(Part):
+    """An input of a set, normalised in another way: the same lenses in the same roles, and the same channels."""
+
+    input: str = "raw"
+    differs: Annotated[Dotted, AfterValidator(_of_normalise)]
+
+
 class Set(Part):
     """Problems, and the inputs that are made of each."""
 
     inputs: list[str] = ["raw"]
+    variants: Annotated[dict[str, Annotated[Variant, BeforeValidator(_problem)]], AfterValidator(_named)] = {}
     problems: Annotated[dict[str, Annotated[Problem, BeforeValidator(_problem)]], AfterValidator(_named)]
+
+    @model_validator(mode="after")
+    def variants_are_of_inputs(self) -> "Set":
+        for name, variant in self.variants.items():
+            _known(f"variants.{name}.input", variant.input, self.inputs)
+            if name in self.inputs:
+                raise ValueError(f"variants.{name}: an input has this name; call the variant something else")
+        return self
+
+    def variants_of(self, name: str) -> list[str]:
+        """The variants of an input."""
+        return [variant for variant, said in self.variants.items() if said.input == name]
+
+    @property
+    def prepared(self) -> list[str]:
+        """What an arm can be trained on."""
+        return [*self.inputs, *self.variants]
 
 
 class Arm(Part):
@@ -139,7 +172,7 @@ class Plan(Part):
         for name, study in self.studies.items():
             _known(f"studies.{name}.set", study.set, self.sets)
             for arm, each in study.arms.items():
-                _known(f"studies.{name}.arms.{arm}.input", each.input, self.sets[study.set].inputs)
+                _known(f"studies.{name}.arms.{arm}.input", each.input, self.sets[study.set].prepared)
         return self
 
     @property
@@ -176,6 +209,10 @@ class Plan(Part):
             "train.inputs": own.inputs,
         }
         return overrides(budget | said.differs)
+
+    def of_variant(self, name: str, problem: str, variant: str) -> list[str]:
+        """The overrides that normalise an input of a problem as a variant says."""
+        return self.of_problem(name, problem) + overrides(self.sets[name].variants[variant].differs)
 
     def of_arm(self, name: str, arm: str) -> list[str]:
         """The overrides that train an arm of a study."""

@@ -22,20 +22,21 @@ from pipeline.normalise import normalise
 from pipeline.shortcuts import shortcuts
 from pipeline.split import split
 from studies import plan
+from studies.plan import Plan
 
 
 def sets(source: str, name: str, target: str, overrides: Iterable[str] = ()) -> None:
     """Make every problem of the set `name` of the plan `source` in a folder of its own below `target`."""
     asked = plan.read(source)
     for problem in asked.sets[name].problems:
-        made = [*asked.of_problem(name, problem), *overrides]
-        _problem(Path(target) / problem, asked.sets[name].inputs, made)
+        _problem(asked, name, problem, Path(target) / problem, [*overrides])
         print(f"set {name}: {problem} is ready")
     atomic.write(Path(target) / "budget.json", json.dumps({"budget": asked.budget}) + "\n")
 
 
-def _problem(folder: Path, inputs: list[str], said: list[str]) -> None:
-    """The stages one after the other, as dvc.yaml has them."""
+def _problem(asked: Plan, name: str, problem: str, folder: Path, more: list[str]) -> None:
+    """The stages one after the other, as dvc.yaml has them; the last once more for every variant of an input."""
+    own, said = asked.sets[name], asked.of_problem(name, problem) + more
     folder.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".making-") as scratch:
         away = Path(scratch)
@@ -46,10 +47,12 @@ def _problem(folder: Path, inputs: list[str], said: list[str]) -> None:
         audit(images, lenses, found, str(away / "audit"), said)
         split(images, found, str(away / "audit" / "pairs.csv"), dealt, said)
         shortcuts(images, lenses, dealt, str(folder / "shortcuts.parquet"), said)
-        for name in inputs:
-            engineered = str(away / f"{name}.zarr")
-            engineer(name, images, engineered, said)
-            normalise(images, engineered, dealt, str(folder / "prepared" / name), said)
+        for each in own.inputs:
+            engineered = str(away / f"{each}.zarr")
+            engineer(each, images, engineered, said)
+            ways = {other: asked.of_variant(name, problem, other) + more for other in own.variants_of(each)}
+            for prepared, how in {each: said, **ways}.items():
+                normalise(images, engineered, dealt, str(folder / "prepared" / prepared), how)
             shutil.rmtree(engineered)
 
 

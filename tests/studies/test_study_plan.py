@@ -14,6 +14,8 @@ from models.training.losses import objective
 from models.training.optimisers.kinds import KINDS
 from pipeline import params
 from pipeline.errors import InputError
+from pipeline.params import Params
+from pipeline.scaling import TARGETS
 from studies import plan
 from studies.plan import Plan
 from tests.conftest import ROOT, complaint, yaml
@@ -22,6 +24,7 @@ FILE = ROOT / "studies" / "params.yaml"
 PLAN = plan.read(str(FILE))
 STAGES: dict[str, Any] = yaml(ROOT / "studies" / "dvc.yaml")["stages"]
 ARMS = [(study, arm) for study, asked in PLAN.studies.items() for arm in asked.arms]
+VARIANTS = [(name, variant) for name, asked in PLAN.sets.items() for variant in asked.variants]
 PROBLEMS = [(name, problem) for name, asked in PLAN.sets.items() for problem in asked.problems]
 
 
@@ -49,6 +52,28 @@ def test_every_problem_is_one_that_the_stages_take(name: str, problem: str) -> N
     features, split = params.read(PLAN.of_problem(name, problem), "features", "split")
     assert {features.source(each)[0] for each in PLAN.sets[name].inputs} <= set(features.recipes)
     assert len(split.targets) == 1
+
+
+@pytest.mark.parametrize(("name", "variant"), VARIANTS)
+def test_a_variant_is_its_problem_normalised_in_another_way(name: str, variant: str) -> None:
+    """Nothing but the stage `normalise` sees a difference, and that one does."""
+    rooms = [room for room in Params.model_fields if room != "normalise"]
+    for problem in PLAN.sets[name].problems:
+        plain, other = PLAN.of_problem(name, problem), PLAN.of_variant(name, problem, variant)
+        assert params.read(plain, *rooms) == params.read(other, *rooms)
+        assert params.read(plain, "normalise") != params.read(other, "normalise")
+
+
+def test_all_ways_of_normalising_a_target_are_compared() -> None:
+    """On one set, so that they are paired, and each under a name that is its own."""
+    asked = PLAN.studies["target_normalisation"]
+    (problem,) = PLAN.sets[asked.set].problems
+    found = {}
+    for name, arm in asked.arms.items():
+        variant = arm.input in PLAN.sets[asked.set].variants
+        said = PLAN.of_variant(asked.set, problem, arm.input) if variant else PLAN.of_problem(asked.set, problem)
+        found[name] = params.read(said, "normalise.target")
+    assert found == {kind: kind for kind in TARGETS}
 
 
 @pytest.mark.parametrize(("study", "arm"), ARMS)
@@ -128,6 +153,13 @@ FAULTS: list[Change] = [
     (("studies", "loss", "arms", "mse", "input"), "x", "studies.loss.arms.mse.input: no 'x'; there are raw"),
     (("studies", "loss", "arms", "A-1"), {}, "'A-1': a name is of small letters, digits and _"),
     (("studies", "loss", "same", "epochs"), 3, "'epochs' is no dotted key of params.yaml"),
+    (
+        ("sets", "tuning", "variants", "x"),
+        {"split.seed": 3},
+        "split.seed: a variant is another normalisation, and differs in keys of normalise alone",
+    ),
+    (("sets", "tuning", "variants", "x"), {"input": "y"}, "variants.x.input: no 'y'; there are raw"),
+    (("sets", "tuning", "variants", "raw"), {}, "variants.raw: an input has this name"),
     (("sets", "tuning", "colour"), "red", "sets.tuning.colour: Extra inputs are not permitted"),
 ]
 

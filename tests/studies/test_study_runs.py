@@ -11,6 +11,8 @@ import pandas as pd
 import pytest
 
 from pipeline.errors import InputError
+from pipeline.store import Store
+from pipeline.tables import physical
 from studies import figure, text
 from studies.judge import results
 from studies.runs import check_budget, runs
@@ -24,7 +26,12 @@ PLAN: dict[str, Any] = {
         "smoke": {"images": 60, "size": 24, "epochs": 1, "seeds": [3, 4], "sizes": ["all"], "range_test": 100},
         "other": {"images": 60, "size": 24, "epochs": 2, "seeds": [3, 4], "sizes": ["all"], "range_test": 100},
     },
-    "sets": {"few": {"problems": {"axion": {"simulation.seed": 7}}}},
+    "sets": {
+        "few": {
+            "problems": {"axion": {"simulation.seed": 7}},
+            "variants": {"raw_none": {"normalise.target": "none"}},
+        }
+    },
     "studies": {
         "loss": {
             "question": "Which loss?",
@@ -38,6 +45,12 @@ PLAN: dict[str, Any] = {
             "rate": "tuned",
             "same": {"train.fit.epochs": 2},
             "arms": {"adam": {"train.fit.optimiser": {"kind": "adam"}}},
+        },
+        "target": {
+            "question": "In what units?",
+            "set": "few",
+            "control": "standard",
+            "arms": {"standard": {}, "none": {"input": "raw_none"}},
         },
     },
 }
@@ -130,6 +143,32 @@ def test_a_tuned_rate_is_the_one_that_did_best_on_validation(place: Path) -> Non
     assert any(low * high == pytest.approx(rate**2) for rate in first)
     assert [run["seed"] for run in cell["runs"]] == [3, 4]
     assert {run["learning_rate"] for run in cell["runs"]} == {best["learning_rate"]}
+
+
+@pytest.mark.proof
+def test_a_variant_has_the_lenses_of_its_input_and_is_paired_with_it(place: Path) -> None:
+    """The same rows, pixels and truths; other numbers to learn from, which come back in the target's own unit."""
+    prepared = Path("sets", "axion", "prepared")
+    assert {path.name for path in prepared.iterdir()} == {"raw", "raw_none"}
+    for name in ("fit.zarr", "test.zarr"):
+        plain, other = (Store(prepared / each / name) for each in ("raw", "raw_none"))
+        for array in ("row", "id", "maps"):
+            assert np.array_equal(plain.read(array), other.read(array))
+        truth = physical(plain.read("target"), plain.attributes["statistics"]["target"])
+        np.testing.assert_allclose(other.read("target"), truth, rtol=1e-6)
+    runs("plan.json", "target", "sets", "targets")
+    results("plan.json", "target", "sets", "targets", "target_results")
+    (panel,) = table("target_results")["panels"]
+    standard, none = panel["arms"]
+    assert none["against"] == "standard"
+    answers = [
+        pd.read_parquet(Path("targets", f"axion-{arm}-all", GIVEN, "predictions", f"{name}-cnn-all-3.parquet"))
+        for arm, name in (("standard", "raw"), ("none", "raw_none"))
+    ]
+    assert answers[0]["id"].equals(answers[1]["id"])
+    np.testing.assert_allclose(answers[0]["truth"], answers[1]["truth"], rtol=1e-6)
+    assert none["rmse"] > 2 * standard["rmse"]  # one epoch does not lead from 0 to a label of -23
+    assert none["rmse_difference"]["value"] == pytest.approx(none["rmse"] - standard["rmse"], rel=1e-4)
 
 
 @pytest.mark.proof
