@@ -6,7 +6,7 @@ at the beginning of a line for a block. What it may ask for:
     WHAT                           question, images, epochs, seeds, seconds, hours, machine, command, answer
     PROBLEM WHAT                   lenses, arms, target, best, better, worse, equivalent, undecided
     PROBLEM ARM WHAT               mae, rmse, r2 (± standard deviation over seeds), learning_rate, parameters, seconds;
-                                   of an arm that is compared: rmse_difference, mae_difference [95 % interval], each with
+                                   of a compared arm: rmse_difference, mae_difference [95 % interval], each with
                                    _corrected behind it [interval of the family], ratio [95 % interval], within_5,
                                    verdict, reason, p, against
     PROBLEM shortcut NAME WHAT     mae, rmse, r2 of what costs no network
@@ -78,7 +78,7 @@ def _current(found: re.Match[str], name: str, results: Results) -> str:
         raise InputError(f"{place}: a block; put its mark and <!--/--> on lines of their own")
     if "\n" not in made and BARE.fullmatch(before):
         raise InputError(
-            f"{place}: a value at the beginning of a line, which Markdown takes for a block; begin otherwise"
+            f"{place}: a value at the beginning of a line, where Markdown sees a block; put a word before it"
         )
     return f"<!--={found['maybe']}{found['says']}-->{made}<!--/-->"
 

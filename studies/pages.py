@@ -34,15 +34,20 @@ ALSO = {  # what a study is asked beside its question
 
 def pages(root: Path) -> list[str]:
     """Bring all pages below `root` up to date, and say which had to be changed."""
-    ours = _made(root)
+    changes = due(root)
+    for name, content in changes.items():
+        if content is None:
+            (root / name).unlink()
+        else:
+            atomic.write(root / name, content)
+    return sorted(changes)
+
+
+def due(root: Path) -> dict[str, bytes | None]:
+    """Whatever is not up to date below `root`, as it should be; None for what should not be there."""
     current = files(root, read(root / "studies" / "results"))
-    wanted = {name: content for name, content in current.items() if _there(root / name) != content}
-    for name, content in wanted.items():
-        atomic.write(root / name, content)
-    gone = sorted(ours - set(current))
-    for name in gone:
-        (root / name).unlink()
-    return sorted([*wanted, *gone])
+    gone = dict.fromkeys(_made(root) - set(current))
+    return {name: content for name, content in current.items() if _there(root / name) != content} | gone
 
 
 def read(folder: Path) -> Results:

@@ -61,9 +61,13 @@ def table(panel: Tree) -> list[str]:
 def _line(arm: Tree) -> str:
     if arm["failed"]:
         return f"| `{arm['arm']}` | {arm['failed']} |" + " |" * 8
-    values = {key: value for key, value in arm.items() if isinstance(value, float)}
-    scores = " | ".join(with_spread(values, metric) for metric in ("mae", "rmse", "r2"))
+    scores = " | ".join(score(arm, metric) for metric in ("mae", "rmse", "r2"))
     return f"| `{arm['arm']}` | {scores} | {_difference(arm)} | {arm['learning_rate']:.2g} | {arm['seconds']:.1f} |"
+
+
+def score(arm: Tree, metric: str) -> str:
+    """Mean ± standard deviation over seeds."""
+    return with_spread({key: value for key, value in arm.items() if isinstance(value, float)}, metric)
 
 
 def _difference(arm: Tree) -> str:
@@ -120,9 +124,9 @@ def _shortest(panel: Tree) -> str:
     """The best arm, whether it is told apart from its control, and of how many arms that can be said."""
     arm = best(panel)
     compared = [each["rmse_difference"]["word"] for each in panel["arms"] if "rmse_difference" in each]
-    head = f"`{arm['arm']}`, RMSE {with_spread(arm, 'rmse')}{plain(panel['unit'])}"
+    head = f"`{arm['arm']}`, RMSE {score(arm, 'rmse')}{plain(panel['unit'])}"
     if not compared:
-        return f"{head}, R² {with_spread(arm, 'r2')}"
+        return f"{head}, R² {score(arm, 'r2')}"
     apart = sum(word in ("better", "worse") for word in compared)
     standing = "the control"
     if "rmse_difference" in arm:
@@ -156,7 +160,7 @@ def _short_line(panel: Tree) -> str:
     cells = [
         title(panel) + panel["unit"],
         f"`{arm['arm']}`",
-        *(with_spread(arm, metric) for metric in ("mae", "r2")),
+        *(score(arm, metric) for metric in ("mae", "r2")),
         SHORTCUTS.get(name, name),
         *(number(shortcut[metric]) for metric in ("mae", "r2")),
         "; ".join(f"{who}: {_metrics(said)}" for who, said in panel["published"].items()),

@@ -1,10 +1,11 @@
 """Single values of a study, in the words and with the digits in which its table has them."""
 
 from collections.abc import Callable, Iterable, Mapping
+from functools import partial
 from typing import Any
 
 from pipeline.errors import InputError
-from pipeline.verdict.words import HEADLINE, number, with_interval, with_spread
+from pipeline.verdict.words import HEADLINE, number, with_interval
 from studies import text
 from studies.text import DECIDED, Tree
 
@@ -30,8 +31,8 @@ def value(tree: Tree, words: list[str]) -> str:
 
 def panel(tree: Tree, name: str) -> Tree:
     """The panel of `PROBLEM` or `PROBLEM@SIZE`, at all training rows if nothing else is said."""
-    called = {called(one): one for one in tree["panels"]}
-    return dict(_named("problem", called, name))
+    there = {called(one): one for one in tree["panels"]}  # a problem has one target
+    return dict(_named("problem", there, name))
 
 
 def called(one: Tree) -> str:
@@ -146,7 +147,7 @@ _contrasts: dict[str, Say] = {
 }
 COMPARED = set(_contrasts.values())
 OF_ARM: dict[str, Say] = {
-    **{metric: lambda arm, metric=metric: with_spread(arm, metric) for metric in HEADLINE},  # type: ignore[misc]
+    **{metric: partial(text.score, metric=metric) for metric in HEADLINE},
     "learning_rate": lambda arm: f"{arm['learning_rate']:.2g}",
     "parameters": lambda arm: f"{arm['parameters']:,}",
     "seconds": lambda arm: f"{arm['seconds']:.1f}",
