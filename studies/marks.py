@@ -144,7 +144,7 @@ def _spent(tree: Tree, rest: list[str], name: str) -> Iterator[str]:
 
 def _short(tree: Tree, rest: list[str], name: str) -> Iterator[str]:
     _whole(rest)
-    yield from [*text.short(tree), "", text.spent(tree)]
+    yield from [*text.short(tree), "", f"{text.spent(tree)} What is published is of others' images and trainings."]
 
 
 BLOCKS = {"table": _table, "paragraph": _paragraph, "figure": _figure, "spent": _spent, "short": _short}

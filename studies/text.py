@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from pipeline.verdict.words import SHORTCUTS, number, plain, with_interval, with_spread
+from pipeline.verdict.words import HEADLINE, SHORTCUTS, number, plain, with_interval, with_spread
 
 Tree = dict[str, Any]
 DECIDED = ("better", "worse", "equivalent", "undecided")
@@ -148,7 +148,7 @@ def hardest(panel: Tree) -> str:
 def short(tree: Tree) -> list[str]:
     """A table of a line a problem: the best arm beside the best shortcut and what has been published."""
     head = [
-        "| problem | arm | MAE | R² | best shortcut | its MAE | its R² | published |",
+        "| problem | arm | MAE | RMSE | R² | best shortcut | its MAE | its RMSE | its R² | published |",
         "|---|---|---|---|---|---|---|---|",
     ]
     return head + [_short_line(panel) for panel in tree["panels"]]
@@ -160,9 +160,9 @@ def _short_line(panel: Tree) -> str:
     cells = [
         title(panel) + panel["unit"],
         f"`{arm['arm']}`",
-        *(score(arm, metric) for metric in ("mae", "r2")),
+        *(score(arm, metric) for metric in HEADLINE),
         SHORTCUTS.get(name, name),
-        *(number(shortcut[metric]) for metric in ("mae", "r2")),
+        *(number(shortcut[metric]) for metric in HEADLINE),
         "; ".join(f"{who}: {_metrics(said)}" for who, said in panel["published"].items()),
     ]
     return f"| {' | '.join(cells)} |"

@@ -189,7 +189,7 @@ def test_an_optional_block_comes_and_goes_with_the_results() -> None:
     assert filled(page, "README.md", {}) == page
     shown = filled(page, "README.md", RESULTS)
     assert "ResNet34, 300 epochs: MAE 0.2162" in shown
-    assert "| `autowu` | 0.1520 ± 0.0010 |" in shown
+    assert "| `autowu` | 0.1520 ± 0.0010 | 0.1900 ± 0.0020 |" in shown
     assert filled(shown, "README.md", {}) == page
 
 
