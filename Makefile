@@ -24,8 +24,10 @@ bench: .venv/.ok
 	for name in store engine memory audit simulator deeplense presets recipe backbones loading loop contrasts verdict report; do python -m benchmarks.$$name || exit 1; done
 	for name in radial stretch light ridge einstein fourier polar; do OMP_NUM_THREADS=1 python -m benchmarks.features.$$name || exit 1; done
 
-# From the root: mkdocs.yml names a module of docs/. With --quiet, --strict would see no warning.
+# From the root: mkdocs.yml names a module of docs/. With --quiet, --strict would see no warning. What
+# pages say of the studies' results is brought up to date first.
 docs: .venv/.ok
+	python -m studies.pages
 	NO_MKDOCS_2_WARNING=1 python -m mkdocs build --strict
 	@echo site/index.html
 

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from pipeline.verdict.words import SHORTCUTS, number, plain, with_interval, with_spread
+from pipeline.verdict.words import HEADLINE, SHORTCUTS, number, plain, with_interval, with_spread
 
 Tree = dict[str, Any]
 DECIDED = ("better", "worse", "equivalent", "undecided")
@@ -17,9 +17,9 @@ SAID = {
 
 def page(tree: Tree) -> str:
     """The page of a study."""
-    lines = [f"# {tree['question']}", "", _spent(tree), ""]
+    lines = [f"# {tree['question']}", "", spent(tree), ""]
     for panel in tree["panels"]:
-        lines += [f"## {title(panel)}", "", *_table(panel), "", paragraph(panel), ""]
+        lines += [f"## {title(panel)}", "", *table(panel), "", paragraph(panel), ""]
     return "\n".join(lines)
 
 
@@ -28,7 +28,8 @@ def title(panel: Tree) -> str:
     return f"{panel['problem']}: {panel['target']}{size}"
 
 
-def _spent(tree: Tree) -> str:
+def spent(tree: Tree) -> str:
+    """The budget, the machine and the command, in a sentence or two."""
     seeds = len(tree["seeds"])
     rate = (
         "each arm at the learning rate of its own range test, or half a decade above or below it, whichever did best "
@@ -43,7 +44,8 @@ def _spent(tree: Tree) -> str:
     )
 
 
-def _table(panel: Tree) -> list[str]:
+def table(panel: Tree) -> list[str]:
+    """Every arm, the best first, and what costs no network or was published, in the same unit."""
     unit = panel["unit"]
     head = [
         f"| arm | MAE{unit} | RMSE{unit} | R² | against | ΔRMSE{unit} | ΔMAE{unit} | verdict | rate | s a run |",
@@ -59,9 +61,13 @@ def _table(panel: Tree) -> list[str]:
 def _line(arm: Tree) -> str:
     if arm["failed"]:
         return f"| `{arm['arm']}` | {arm['failed']} |" + " |" * 8
-    values = {key: value for key, value in arm.items() if isinstance(value, float)}
-    scores = " | ".join(with_spread(values, metric) for metric in ("mae", "rmse", "r2"))
+    scores = " | ".join(score(arm, metric) for metric in ("mae", "rmse", "r2"))
     return f"| `{arm['arm']}` | {scores} | {_difference(arm)} | {arm['learning_rate']:.2g} | {arm['seconds']:.1f} |"
+
+
+def score(arm: Tree, metric: str) -> str:
+    """Mean ± standard deviation over seeds."""
+    return with_spread({key: value for key, value in arm.items() if isinstance(value, float)}, metric)
 
 
 def _difference(arm: Tree) -> str:
@@ -105,16 +111,77 @@ def _open(arm: Tree) -> bool:
     return bool(arm["rmse_difference"]["word"] == "undecided")
 
 
+def answer(tree: Tree) -> str:
+    """The study's question answered in a line, problem by problem, at the largest size of each."""
+    largest = {panel["problem"]: panel for panel in tree["panels"]}  # sizes grow from panel to panel
+    parts = [_shortest(panel) for panel in largest.values()]
+    if len(parts) == 1:
+        return parts[0]
+    return "; ".join(f"{name}: {part}" for name, part in zip(largest, parts, strict=True))
+
+
+def _shortest(panel: Tree) -> str:
+    """The best arm, whether it is told apart from its control, and of how many arms that can be said."""
+    arm = best(panel)
+    compared = [each["rmse_difference"]["word"] for each in panel["arms"] if "rmse_difference" in each]
+    head = f"`{arm['arm']}`, RMSE {score(arm, 'rmse')}{plain(panel['unit'])}"
+    if not compared:
+        return f"{head}, R² {score(arm, 'r2')}"
+    apart = sum(word in ("better", "worse") for word in compared)
+    standing = "the control"
+    if "rmse_difference" in arm:
+        standing = f"{SAID[arm['rmse_difference']['word']]} `{arm['against']}`"
+    return f"{head}, {standing}; of {len(compared)} arms {apart or 'none'} told apart from their control"
+
+
+def best(panel: Tree) -> Tree:
+    """The arm of the smallest RMSE."""
+    there = [arm for arm in panel["arms"] if not arm["failed"]]
+    return dict(min(there, key=lambda arm: arm["rmse"]))
+
+
+def hardest(panel: Tree) -> str:
+    """The shortcut that is hardest to beat."""
+    return str(max(panel["shortcuts"], key=lambda name: panel["shortcuts"][name]["r2"]))
+
+
+def short(tree: Tree) -> list[str]:
+    """A table of a line a problem: the best arm beside the best shortcut and what has been published."""
+    head = [
+        "| problem | arm | MAE | RMSE | R² | best shortcut | its MAE | its RMSE | its R² | published |",
+        "|---|---|---|---|---|---|---|---|",
+    ]
+    return head + [_short_line(panel) for panel in tree["panels"]]
+
+
+def _short_line(panel: Tree) -> str:
+    arm, name = best(panel), hardest(panel)
+    shortcut = panel["shortcuts"][name]
+    cells = [
+        title(panel) + panel["unit"],
+        f"`{arm['arm']}`",
+        *(score(arm, metric) for metric in HEADLINE),
+        SHORTCUTS.get(name, name),
+        *(number(shortcut[metric]) for metric in HEADLINE),
+        "; ".join(f"{who}: {_metrics(said)}" for who, said in panel["published"].items()),
+    ]
+    return f"| {' | '.join(cells)} |"
+
+
+def _metrics(said: Tree) -> str:
+    names = {"mae": "MAE", "rmse": "RMSE", "r2": "R²"}
+    return ", ".join(f"{names[metric]} {value:g}" for metric, value in said.items())
+
+
 def _skill(panel: Tree) -> str:
     """The best arm beside the constant and the best shortcut."""
     there = [arm for arm in panel["arms"] if not arm["failed"]]
-    best = min(there, key=lambda arm: arm["rmse"])
-    hardest = max(panel["shortcuts"], key=lambda name: panel["shortcuts"][name]["r2"])
-    constant, shortcut = panel["shortcuts"]["constant"], panel["shortcuts"][hardest]
+    arm, name = best(panel), hardest(panel)
+    constant, shortcut = panel["shortcuts"]["constant"], panel["shortcuts"][name]
     return (
-        f"{len(there)} arms on {panel['lenses']} test lenses. The smallest RMSE is that of `{best['arm']}`, "
-        f"{number(best['rmse'])}{plain(panel['unit'])} (R² {best['r2']:.3f}); a constant has "
-        f"{number(constant['rmse'])}, the best shortcut ({SHORTCUTS.get(hardest, hardest)}) {number(shortcut['rmse'])}."
+        f"{len(there)} arms on {panel['lenses']} test lenses. The smallest RMSE is that of `{arm['arm']}`, "
+        f"{number(arm['rmse'])}{plain(panel['unit'])} (R² {number(arm['r2'], '.3f')}); a constant has "
+        f"{number(constant['rmse'])}, the best shortcut ({SHORTCUTS.get(name, name)}) {number(shortcut['rmse'])}."
     )
 
 

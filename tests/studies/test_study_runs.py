@@ -13,10 +13,12 @@ import pytest
 from pipeline.errors import InputError
 from pipeline.store import Store
 from pipeline.tables import physical
+from pipeline.verdict.words import HEADLINE
 from studies import figure, text
 from studies.judge import results
 from studies.runs import check_budget, runs
 from studies.sets import sets
+from studies.values import OF_ARM, OF_PROBLEM, OF_STUDY, value
 from tests.conftest import TINY, complaint
 
 GIVEN = "rate_3.00e-03"  # of tiny.yaml
@@ -104,6 +106,15 @@ def test_the_page_and_the_figure_are_those_of_the_table(place: Path) -> None:
     tree = table()
     assert Path("results", "table.md").read_text() == text.page(tree)
     assert Path("results", "figure.svg").read_bytes() == figure.drawn(tree)
+
+
+@pytest.mark.proof
+def test_marks_may_ask_for_all_that_they_list(place: Path) -> None:
+    """Of what a stage of studies has written, and not only of what a test has made up."""
+    tree = table()
+    asked = [[what] for what in OF_STUDY] + [["axion", what] for what in OF_PROBLEM]
+    asked += [["axion", "mae", what] for what in OF_ARM] + [["axion", "shortcut", "best", what] for what in HEADLINE]
+    assert all(value(tree, words) for words in asked)
 
 
 @pytest.mark.proof
