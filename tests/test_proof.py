@@ -153,7 +153,9 @@ def test_an_edit_runs_again_what_depends_on_it_and_nothing_else(clone: Clone) ->
 
     edit(folder / "features" / "ring" / "ridge.py")
     looking = {"engineer@raw", "engineer@engineered", "describe", "shortcuts"}
-    assert ran(run(folder, "dvc", "repro")) == looking, "what they write is equal, and nothing follows"
+    timing = {"time_features@raw", "time_features@engineered", "report"}
+    again = ran(run(folder, "dvc", "repro"))
+    assert again == looking | timing, "what the first write is equal, and nothing follows"
 
     text = (folder / "params.yaml").read_text()
     (folder / "params.yaml").write_text(text.replace("transform: linear", "transform: log"))
