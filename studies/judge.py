@@ -15,9 +15,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pandas as pd
 
-from pipeline import atomic, params, tables
+from pipeline import atomic, lenses, params, tables
 from pipeline.command import run
 from pipeline.contrasts.families import benjamini_hochberg
 from pipeline.contrasts.verdict import Contrast, judge
@@ -117,7 +116,8 @@ def _panel(own: Study, here: list[Trained], target: str, made: Path, chosen: Com
     """The arms of one problem at one size, and each against its control."""
     cells = {one.cell.arm: one.answers[target] for one in here if target in one.answers}
     first = next(iter(cells.values()))
-    groups = reading.groups(pd.read_parquet(made / "lenses.parquet"), first)
+    rows = json.loads((made / "split.json").read_text())["rows"]
+    groups = reading.groups(lenses.read(made / "lenses.parquet", rows), first)
     plain, unit = _shortcuts(made, first)
     wanted = {arm: (arm, control) for arm in cells if (control := own.against(arm)) in cells and control}
     errors = {arm: cell.errors for arm, cell in cells.items()}

@@ -1,6 +1,6 @@
 """A study in words: its table, and what it tells apart."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from pipeline.verdict.words import HEADLINE, SHORTCUTS, number, plain, with_interval, with_spread
@@ -90,21 +90,26 @@ def _published(name: str, values: Tree) -> str:
 
 def paragraph(panel: Tree) -> str:
     """What was compared, what is told apart, and what is not."""
-    compared = [arm for arm in panel["arms"] if "rmse_difference" in arm]
+    against = compared(panel)
     failed = [arm["arm"] for arm in panel["arms"] if arm["failed"]]
     parts = [_skill(panel)]
-    for control in dict.fromkeys(arm["against"] for arm in compared):
-        own = [arm for arm in compared if arm["against"] == control]
+    for control in dict.fromkeys(arm["against"] for arm in against):
+        own = [arm for arm in against if arm["against"] == control]
         for word in DECIDED:
             named = [_with_change(arm, panel["unit"], word) for arm in own if arm["rmse_difference"]["word"] == word]
             if named:
                 parts.append(f"{_and(named)} {'is' if len(named) == 1 else 'are'} {SAID[word]} `{control}`.")
     if failed:
-        parts.append(f"Without a result, because a loss was not finite or never fell: {_and(_ticked(failed))}.")
-    reasons = dict.fromkeys(arm["rmse_difference"]["reason"] for arm in compared if _open(arm))
+        parts.append(f"Without a result, because a loss was not finite or never fell: {_and(ticked(failed))}.")
+    reasons = dict.fromkeys(arm["rmse_difference"]["reason"] for arm in against if _open(arm))
     if reasons:
         parts.append(f"Why not: {'; '.join(reasons)}.")
     return " ".join(parts)
+
+
+def compared(panel: Tree) -> list[Tree]:
+    """The arms that stand against another."""
+    return [arm for arm in panel["arms"] if "rmse_difference" in arm]
 
 
 def _open(arm: Tree) -> bool:
@@ -123,15 +128,15 @@ def answer(tree: Tree) -> str:
 def _shortest(panel: Tree) -> str:
     """The best arm, whether it is told apart from its control, and of how many arms that can be said."""
     arm = best(panel)
-    compared = [each["rmse_difference"]["word"] for each in panel["arms"] if "rmse_difference" in each]
+    said = [each["rmse_difference"]["word"] for each in compared(panel)]
     head = f"`{arm['arm']}`, RMSE {score(arm, 'rmse')}{plain(panel['unit'])}"
-    if not compared:
+    if not said:
         return f"{head}, R² {score(arm, 'r2')}"
-    apart = sum(word in ("better", "worse") for word in compared)
+    apart = sum(word in ("better", "worse") for word in said)
     standing = "the control"
     if "rmse_difference" in arm:
         standing = f"{SAID[arm['rmse_difference']['word']]} `{arm['against']}`"
-    return f"{head}, {standing}; of {len(compared)} arms {apart or 'none'} told apart from their control"
+    return f"{head}, {standing}; of {len(said)} arms {apart or 'none'} told apart from their control"
 
 
 def best(panel: Tree) -> Tree:
@@ -192,7 +197,8 @@ def _with_change(arm: Tree, unit: str, word: str) -> str:
     return f"`{arm['arm']}` (RMSE {with_interval(change['value'], (*change['corrected'],))}{plain(unit)})"
 
 
-def _ticked(names: Sequence[str]) -> list[str]:
+def ticked(names: Iterable[str]) -> list[str]:
+    """Names of arms, as code."""
     return [f"`{name}`" for name in names]
 
 

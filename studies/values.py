@@ -1,6 +1,6 @@
 """Single values of a study, in the words and with the digits in which its table has them."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
 
@@ -104,15 +104,10 @@ def _of_contrast(key: str) -> Say:
 
 def _listed(word: str) -> Say:
     def say(one: Tree) -> str:
-        return _ticked(
-            arm["arm"] for arm in one["arms"] if "rmse_difference" in arm and arm["rmse_difference"]["word"] == word
-        )
+        named = [arm["arm"] for arm in text.compared(one) if arm["rmse_difference"]["word"] == word]
+        return ", ".join(text.ticked(named)) or "none"
 
     return say
-
-
-def _ticked(names: Iterable[str]) -> str:
-    return ", ".join(f"`{name}`" for name in names) or "none"
 
 
 OF_STUDY: dict[str, Say] = {

@@ -218,6 +218,14 @@ def test_a_lens_without_an_answer_under_a_shift_is_left_out_of_all_and_named(
     assert "- `psf_wide/raw-cnn-all-3`: no finite mass for 1 of 400 test lenses (lens 7)" in text
 
 
+def twice_as_wrong(folder: Path, generator: np.random.Generator) -> tuple[list[Cell], list[str]]:
+    """Two inputs under two shifts, each of which doubles every error."""
+    cells, shifts = [cell(generator), cell(generator, "engineered")], ["psf_wide", "noise_high"]
+    for shift in shifts:
+        write(folder, shift, cells, times(2))
+    return cells, shifts
+
+
 def silence(path: Path) -> None:
     """A network that has nothing to say."""
     tables.write(tables.read(path).assign(prediction=np.nan), path)
@@ -227,9 +235,7 @@ def test_a_run_without_any_answer_under_a_shift_is_named_and_its_seed_left_out_o
     tmp_path: Path, generator: np.random.Generator
 ) -> None:
     """The others are what they would be, had that seed never run."""
-    cells, shifts = [cell(generator), cell(generator, "engineered")], ["psf_wide", "noise_high"]
-    for shift in shifts:
-        write(tmp_path, shift, cells, times(2))
+    cells, shifts = twice_as_wrong(tmp_path, generator)
     silence(tmp_path / "psf_wide" / "raw-cnn-all-3.parquet")
     found = asked(tmp_path, shifts, cells)
     rest = [one.of_seeds([0, 1, 2, 4, 5, 6, 7]) for one in cells]
@@ -244,9 +250,7 @@ def test_a_run_without_any_answer_under_a_shift_is_named_and_its_seed_left_out_o
 def test_a_cell_without_any_answer_under_a_shift_is_named_and_costs_no_other_a_seed(
     tmp_path: Path, generator: np.random.Generator
 ) -> None:
-    cells, shifts = [cell(generator), cell(generator, "engineered")], ["psf_wide", "noise_high"]
-    for shift in shifts:
-        write(tmp_path, shift, cells, times(2))
+    cells, shifts = twice_as_wrong(tmp_path, generator)
     for seed in SEEDS:
         silence(tmp_path / "psf_wide" / f"raw-cnn-all-{seed}.parquet")
     found = asked(tmp_path, shifts, cells)
