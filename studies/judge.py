@@ -74,7 +74,7 @@ def about(asked: Plan, study: str, runs: list[Trained]) -> Tree:
         "budget": asked.budget,
         "images": spent.images,
         "epochs": asked.epochs(study),
-        "seeds": spent.seeds,
+        "seeds": asked.seeds(study),
         "rate": own.rate,
         "machine": ", ".join(sorted({run["machine"] for run in once})),
         "seconds": round(sum(run["seconds"] for run in once)),
@@ -92,7 +92,7 @@ def _read(asked: Plan, study: str, trained: Path, cell: plan.Cell) -> Trained:
         return found
     arm = asked.study(study).arms[cell.arm]
     key = (arm.input, arm.backbone, cell.size)
-    cells, missing = reading.read(folder / record["runs"][0]["folder"] / "predictions", [key], asked.spends.seeds)
+    cells, missing = reading.read(folder / record["runs"][0]["folder"] / "predictions", [key], asked.seeds(study))
     if missing:
         raise InputError(f"{folder}: {missing[0]}")
     return Trained(cell, record, {each.target: each for each in cells})

@@ -115,7 +115,7 @@ class Set(Part):
 class Arm(Part):
     """One way of training."""
 
-    input: str = "raw"
+    input: str
     backbone: str = "cnn"
     against: str | None = None  # the arm that it is compared with; null: the study's control
     differs: Dotted
@@ -127,11 +127,22 @@ class Study(Part):
     question: str
     set: str
     control: str | None = None  # null: nothing is compared, only measured
+    input: str = "raw"  # of arms that name none
+    seeds: int | None = None  # the first so many of the budget's; null: all
     rate: Literal["given", "tuned"] = "given"  # tuned: by a range test, then half a decade either way on validation
     sizes: bool = False  # at every training size of the budget
     epochs: float = 1.0  # of the budget's
     same: Dotted = {}  # what all arms have
     arms: Annotated[dict[str, Annotated[Arm, BeforeValidator(_problem)]], AfterValidator(_named)]
+
+    @model_validator(mode="before")
+    @classmethod
+    def arms_have_an_input(cls, said: Any) -> Any:
+        if not isinstance(said, Mapping) or not isinstance(said.get("arms"), Mapping):
+            return said
+        common = {"input": said.get("input", "raw")}
+        arms = {name: {**common, **arm} if isinstance(arm, Mapping) else arm for name, arm in said["arms"].items()}
+        return {**said, "arms": arms}
 
     @model_validator(mode="after")
     def controls_exist(self) -> "Study":
@@ -183,6 +194,10 @@ class Plan(Part):
         if name not in self.studies:
             raise InputError(f"studies: no study {name!r}; there are {', '.join(self.studies)}")
         return self.studies[name]
+
+    def seeds(self, name: str) -> list[int]:
+        """That every cell of a study is trained with."""
+        return self.spends.seeds[: self.study(name).seeds]
 
     def epochs(self, name: str) -> int:
         """Of every run of a study."""

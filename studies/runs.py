@@ -116,7 +116,7 @@ class Training:
 
     def finish(self) -> str:
         """Whatever of the cell is not there yet; says in a line how it ended."""
-        first, *others = self.plan.spends.seeds
+        first, *others = self.plan.seeds(self.study)
         tried = self._tried(first)
         best = min(tried, key=lambda run: run["validation_rmse"])
         runs = [best, *(self._run(best["rate"], seed) for seed in others)]

@@ -123,6 +123,24 @@ def test_what_is_said_of_a_network_is_added_to_what_all_arms_have() -> None:
     assert options == {**params.read((), "backbones.cnn"), "width": 0.5, "activation": "relu"}
 
 
+def test_arms_that_name_no_input_have_the_studys() -> None:
+    asked = PLAN.studies["target_normalisation"]
+    assert asked.input == "arcsinh"
+    assert {name: arm.input for name, arm in asked.arms.items()} == {
+        "standard": "arcsinh",
+        "robust": "robust",
+        "range": "range",
+        "none": "none",
+    }
+
+
+def test_only_studies_that_compare_nothing_have_fewer_seeds() -> None:
+    assert PLAN.seeds("loss") == PLAN.spends.seeds
+    assert PLAN.seeds("shortcut") == PLAN.spends.seeds[:4]
+    fewer = {name for name, asked in PLAN.studies.items() if asked.seeds is not None}
+    assert fewer == {name for name, asked in PLAN.studies.items() if asked.control is None}
+
+
 def test_fourteen_optimisers_or_more_each_at_its_own_rate() -> None:
     asked = PLAN.studies["optimiser"]
     kinds = {params.read(PLAN.of_arm("optimiser", arm), "train.fit").optimiser.kind for arm in asked.arms}
