@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 
 from pipeline import atomic, lenses, params, tables
 from pipeline.command import run
@@ -42,6 +43,7 @@ class Trained:
     cell: plan.Cell
     record: Tree
     answers: Mapping[str, Cell]
+    losses: Mapping[int, np.ndarray]  # of training, epoch by epoch, by seed
 
     @property
     def failed(self) -> str:
@@ -87,15 +89,23 @@ def _read(asked: Plan, study: str, trained: Path, cell: plan.Cell) -> Trained:
     if not (folder / "cell.json").is_file():
         raise InputError(f"{folder}: not trained; run dvc repro studies/dvc.yaml:{study}")
     record = json.loads((folder / "cell.json").read_text())
-    found = Trained(cell, record, {})
+    found = Trained(cell, record, {}, {})
     if found.failed:
         return found
     arm = asked.study(study).arms[cell.arm]
     key = (arm.input, arm.backbone, cell.size)
-    cells, missing = reading.read(folder / record["runs"][0]["folder"] / "predictions", [key], asked.seeds(study))
+    own, seeds = folder / record["runs"][0]["folder"], asked.seeds(study)
+    cells, missing = reading.read(own / "predictions", [key], seeds)
     if missing:
         raise InputError(f"{folder}: {missing[0]}")
-    return Trained(cell, record, {each.target: each for each in cells})
+    histories = {seed: own / "runs" / "-".join((*key, str(seed))) / "history.csv" for seed in seeds}
+    losses = {seed: pd.read_csv(file)["train_loss"].to_numpy() for seed, file in histories.items()}
+    return Trained(cell, record, {each.target: each for each in cells}, losses)
+
+
+def halved(losses: np.ndarray) -> int | None:
+    """The epoch, counted from one, whose loss is first at most half of the first epoch's, if one is."""
+    return next((epoch for epoch, loss in enumerate(losses, 1) if loss <= losses[0] / 2), None)
 
 
 def panels(asked: Plan, study: str, runs: list[Trained], made: Path, chosen: Compare) -> list[Tree]:
@@ -143,6 +153,7 @@ def _arm(one: Trained, cell: Cell | None, against: str | None, judged: Mapping[s
     line |= {f"{name}_std": _short(each.std(ddof=1)) for name, each in values.items() if len(each) > 1}
     line |= {"learning_rate": _short(runs[0]["learning_rate"]), "parameters": runs[0]["parameters"]}
     line |= {"seconds": round(sum(run["seconds"] for run in runs) / len(runs), 1), "tried": len(one.record["tried"])}
+    line["halved"] = [halved(losses) for losses in one.losses.values()]
     for metric, contrasts in judged.items():
         if one.cell.arm in contrasts:
             found = contrasts[one.cell.arm]

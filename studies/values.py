@@ -98,6 +98,13 @@ def _within(arm: Tree, limit: float = 5.0) -> str:
     return f"within {limit:g} % in the mean, but not by the interval"
 
 
+def _halved(arm: Tree) -> str:
+    """The epochs, of the earliest and the latest seed, at which the training loss had fallen to half."""
+    epochs = [epoch for epoch in arm["halved"] if epoch is not None]
+    latest = max(epochs, default=0) if len(epochs) == len(arm["halved"]) else "never"
+    return f"{min(epochs)} to {latest}" if epochs else "never"
+
+
 def _of_contrast(key: str) -> Say:
     return lambda arm: str(arm["rmse_difference"][key])
 
@@ -146,5 +153,6 @@ OF_ARM: dict[str, Say] = {
     "learning_rate": lambda arm: f"{arm['learning_rate']:.2g}",
     "parameters": lambda arm: f"{arm['parameters']:,}",
     "seconds": lambda arm: f"{arm['seconds']:.1f}",
+    "halved": _halved,
     **_contrasts,
 }

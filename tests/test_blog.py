@@ -89,12 +89,21 @@ def test_the_slopes_give_other_masses() -> None:
 
 
 def test_a_cast_leaves_as_little_as_is_said() -> None:
-    levels, share = blog.cast().T
+    levels, share = blog.cast("deeplense_2").T
     assert sorted(set(levels)) == [4, 5]
     assert f"Of {len(levels)} such lenses" in PUBLIC
     assert f"between {share.min():.1%} and {share.max():.1%}".replace("% and", " and").replace("%", " %") in PUBLIC
     assert share.max() < 1 / 14
     assert "less than a fourteenth" in PAPER
+    brighter, _ = blog.cast("deeplense_3").T
+    assert f"and {brighter.min():.0f} to {brighter.max():.0f} levels are left" in PUBLIC
+
+
+def test_the_brightest_pixel_is_as_bright_as_is_said() -> None:
+    lenses = blog.images("deeplense_2", "legacy", range(2, 62, 3))
+    ratio = np.median(lenses.max((1, 2)) / np.median(lenses, (1, 2)))
+    assert 2e4 <= ratio < 1e5
+    assert "tens of thousands of times the median one" in INPUTS
 
 
 def test_the_table_of_the_verdict_is_the_committed_one() -> None:

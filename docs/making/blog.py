@@ -141,9 +141,9 @@ def variants() -> Figure:
     return figure
 
 
-def cast() -> Float[np.ndarray, "n 2"]:
-    """Grey levels, and the share of pixels that are not zero, of lenses of Model II after a cast to int16."""
-    whole = stored(torch.from_numpy(images("deeplense_2", "legacy", range(2, AMONG, 3)))).numpy()
+def cast(preset: str) -> Float[np.ndarray, "n 2"]:
+    """Grey levels, and the share of pixels that are not zero, of lenses of a public set after a cast to int16."""
+    whole = stored(torch.from_numpy(images(preset, "legacy", range(2, AMONG, 3)))).numpy()
     return np.stack([[len(np.unique(image)), (image != 0).mean()] for image in whole])
 
 

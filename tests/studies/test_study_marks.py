@@ -60,6 +60,8 @@ VALUES = {
     f"{AT} autowu learning_rate": "0.0032",
     f"{AT} autowu parameters": "73,456",
     f"{AT} autowu seconds": "12.5",
+    f"{AT} autowu halved": "3 to 12",
+    f"{AT} constant halved": "3 to never",
 }
 
 

@@ -15,7 +15,7 @@ from pipeline.store import Store
 from pipeline.tables import physical
 from pipeline.verdict.words import HEADLINE
 from studies import figure, text
-from studies.judge import results
+from studies.judge import halved, results
 from studies.runs import check_budget, runs
 from studies.sets import sets
 from studies.values import OF_ARM, OF_PROBLEM, OF_STUDY, value
@@ -99,6 +99,11 @@ def test_the_table_is_what_the_predictions_say(place: Path) -> None:
     assert "rmse_difference" not in huber
     assert mae["rmse_difference"]["word"] == "undecided"  # of two seeds
     assert table()["seeds"] == [3, 4]
+
+
+@pytest.mark.parametrize(("losses", "epoch"), [([0.4, 0.3, 0.2, 0.3, 0.1], 3), ([0.4, 0.3], None), ([0.4], None)])
+def test_the_epoch_at_which_a_loss_is_halved(losses: list[float], epoch: int | None) -> None:
+    assert halved(np.array(losses)) == epoch
 
 
 @pytest.mark.proof
