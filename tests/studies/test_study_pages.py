@@ -94,7 +94,7 @@ def test_budgets_are_sections_of_their_own(root: Path) -> None:
 def test_a_page_says_what_its_arms_are(root: Path) -> None:
     pages(root)
     page = (root / "docs" / "results" / "schedule.md").read_text()
-    assert '| `autowu` | `raw` | `cnn` | `train.fit.schedule: {"kind": "autowu"}` | `one_cycle` |' in page
+    assert '| `autowu` | `arcsinh` | `cnn` | `train.fit.schedule: {"kind": "autowu"}` | `one_cycle` |' in page
     assert '`backbones.cnn: {"width": 0.5}`' in page.split("\n| arm")[0]
 
 
