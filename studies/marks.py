@@ -5,8 +5,8 @@ at the beginning of a line for a block. What it may ask for:
 
     WHAT                           question, images, epochs, seeds, seconds, hours, machine, command, answer
     PROBLEM WHAT                   lenses, arms, target, best, better, worse, equivalent, undecided
-    PROBLEM ARM WHAT               mae, rmse, r2 (± standard deviation over seeds), learning_rate, parameters, seconds;
-                                   of a compared arm: rmse_difference, mae_difference [95 % interval], each with
+    PROBLEM ARM WHAT               mae, rmse, r2 (± standard deviation over seeds), learning_rate, parameters, seconds,
+                                   halved; of a compared arm: rmse_difference, mae_difference [95 % interval], each with
                                    _corrected behind it [interval of the family], ratio [95 % interval], within_5,
                                    verdict, reason, p, against
     PROBLEM shortcut NAME WHAT     mae, rmse, r2 of what costs no network

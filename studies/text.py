@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from pipeline.verdict.words import HEADLINE, SHORTCUTS, number, plain, with_interval, with_spread
+from pipeline.verdict.words import HEADLINE, SHORTCUTS, decimals_of, number, plain, scores, with_interval
 
 Tree = dict[str, Any]
 DECIDED = ("better", "worse", "equivalent", "undecided")
@@ -52,34 +52,50 @@ def table(panel: Tree) -> list[str]:
         "|---|---|---|---|---|---|---|---|--:|--:|",
     ]
     ranked = sorted(panel["arms"], key=lambda arm: arm.get("rmse", float("inf")))
-    plain_lines = [_plain(SHORTCUTS.get(name, name), values) for name, values in panel["shortcuts"].items()]
+    plain_lines = [
+        _plain(SHORTCUTS.get(name, name), values, decimals(panel)) for name, values in panel["shortcuts"].items()
+    ]
     return (
-        head + [_line(arm) for arm in ranked] + plain_lines + [_published(*each) for each in panel["published"].items()]
+        head
+        + [_line(arm, decimals(panel)) for arm in ranked]
+        + plain_lines
+        + [_published(*each) for each in panel["published"].items()]
     )
 
 
-def _line(arm: Tree) -> str:
+def decimals(panel: Tree) -> int:
+    """Digits after the point of a panel's errors."""
+    return decimals_of(panel["shortcuts"]["constant"]["rmse"])
+
+
+def _line(arm: Tree, digits: int) -> str:
     if arm["failed"]:
         return f"| `{arm['arm']}` | {arm['failed']} |" + " |" * 8
-    scores = " | ".join(score(arm, metric) for metric in ("mae", "rmse", "r2"))
-    return f"| `{arm['arm']}` | {scores} | {_difference(arm)} | {arm['learning_rate']:.2g} | {arm['seconds']:.1f} |"
+    found = " | ".join(scores(_numbers(arm), digits))
+    return (
+        f"| `{arm['arm']}` | {found} | {_difference(arm, digits)} | {arm['learning_rate']:.2g} | {arm['seconds']:.1f} |"
+    )
 
 
-def score(arm: Tree, metric: str) -> str:
+def score(arm: Tree, metric: str, digits: int) -> str:
     """Mean ± standard deviation over seeds."""
-    return with_spread({key: value for key, value in arm.items() if isinstance(value, float)}, metric)
+    return scores(_numbers(arm), digits)[HEADLINE.index(metric)]
 
 
-def _difference(arm: Tree) -> str:
+def _numbers(arm: Tree) -> dict[str, float]:
+    return {key: value for key, value in arm.items() if isinstance(value, float)}
+
+
+def _difference(arm: Tree, digits: int) -> str:
     if "rmse_difference" not in arm:
         return " | | |"
     rmse, mae = arm["rmse_difference"], arm["mae_difference"]
-    shown = (with_interval(each["value"], (*each["interval"],)) for each in (rmse, mae))
+    shown = (with_interval(each["value"], (*each["interval"],), digits) for each in (rmse, mae))
     return f"`{arm['against']}` | {' | '.join(shown)} | **{rmse['word']}**"
 
 
-def _plain(name: str, values: Tree) -> str:
-    return f"| {name} | {' | '.join(number(values[metric]) for metric in ('mae', 'rmse', 'r2'))} |" + " |" * 6
+def _plain(name: str, values: Tree, digits: int) -> str:
+    return f"| {name} | {' | '.join(scores(values, digits))} |" + " |" * 6
 
 
 def _published(name: str, values: Tree) -> str:
@@ -90,13 +106,14 @@ def _published(name: str, values: Tree) -> str:
 
 def paragraph(panel: Tree) -> str:
     """What was compared, what is told apart, and what is not."""
-    against = compared(panel)
+    against, digits = compared(panel), decimals(panel)
     failed = [arm["arm"] for arm in panel["arms"] if arm["failed"]]
     parts = [_skill(panel)]
     for control in dict.fromkeys(arm["against"] for arm in against):
         own = [arm for arm in against if arm["against"] == control]
         for word in DECIDED:
-            named = [_with_change(arm, panel["unit"], word) for arm in own if arm["rmse_difference"]["word"] == word]
+            having = [arm for arm in own if arm["rmse_difference"]["word"] == word]
+            named = [_with_change(arm, panel["unit"], word, digits) for arm in having]
             if named:
                 parts.append(f"{_and(named)} {'is' if len(named) == 1 else 'are'} {SAID[word]} `{control}`.")
     if failed:
@@ -127,11 +144,11 @@ def answer(tree: Tree) -> str:
 
 def _shortest(panel: Tree) -> str:
     """The best arm, whether it is told apart from its control, and of how many arms that can be said."""
-    arm = best(panel)
+    arm, digits = best(panel), decimals(panel)
     said = [each["rmse_difference"]["word"] for each in compared(panel)]
-    head = f"`{arm['arm']}`, RMSE {score(arm, 'rmse')}{plain(panel['unit'])}"
+    head = f"`{arm['arm']}`, RMSE {score(arm, 'rmse', digits)}{plain(panel['unit'])}"
     if not said:
-        return f"{head}, R² {score(arm, 'r2')}"
+        return f"{head}, R² {score(arm, 'r2', digits)}"
     apart = sum(word in ("better", "worse") for word in said)
     standing = "the control"
     if "rmse_difference" in arm:
@@ -152,10 +169,8 @@ def hardest(panel: Tree) -> str:
 
 def short(tree: Tree) -> list[str]:
     """A table of a line a problem: the best arm beside the best shortcut and what has been published."""
-    head = [
-        "| problem | arm | MAE | RMSE | R² | best shortcut | its MAE | its RMSE | its R² | published |",
-        "|---|---|---|---|---|---|---|---|",
-    ]
+    names = ("problem", "arm", "MAE", "RMSE", "R²", "best shortcut", "its MAE", "its RMSE", "its R²", "published")
+    head = [f"| {' | '.join(names)} |", f"|{'---|' * len(names)}"]
     return head + [_short_line(panel) for panel in tree["panels"]]
 
 
@@ -165,9 +180,9 @@ def _short_line(panel: Tree) -> str:
     cells = [
         title(panel) + panel["unit"],
         f"`{arm['arm']}`",
-        *(score(arm, metric) for metric in HEADLINE),
+        *scores(_numbers(arm), decimals(panel)),
         SHORTCUTS.get(name, name),
-        *(number(shortcut[metric]) for metric in HEADLINE),
+        *scores(shortcut, decimals(panel)),
         "; ".join(f"{who}: {_metrics(said)}" for who, said in panel["published"].items()),
     ]
     return f"| {' | '.join(cells)} |"
@@ -182,19 +197,22 @@ def _skill(panel: Tree) -> str:
     """The best arm beside the constant and the best shortcut."""
     there = [arm for arm in panel["arms"] if not arm["failed"]]
     arm, name = best(panel), hardest(panel)
-    constant, shortcut = panel["shortcuts"]["constant"], panel["shortcuts"][name]
+    own, constant, shortcut = (
+        number(each["rmse"], f".{decimals(panel)}f")
+        for each in (arm, panel["shortcuts"]["constant"], panel["shortcuts"][name])
+    )
     return (
         f"{len(there)} arms on {panel['lenses']} test lenses. The smallest RMSE is that of `{arm['arm']}`, "
-        f"{number(arm['rmse'])}{plain(panel['unit'])} (R² {number(arm['r2'], '.3f')}); a constant has "
-        f"{number(constant['rmse'])}, the best shortcut ({SHORTCUTS.get(name, name)}) {number(shortcut['rmse'])}."
+        f"{own}{plain(panel['unit'])} (R² {number(arm['r2'], '.3f')}); a constant has "
+        f"{constant}, the best shortcut ({SHORTCUTS.get(name, name)}) {shortcut}."
     )
 
 
-def _with_change(arm: Tree, unit: str, word: str) -> str:
+def _with_change(arm: Tree, unit: str, word: str, digits: int) -> str:
     if word == "undecided":
         return f"`{arm['arm']}`"
     change = arm["rmse_difference"]
-    return f"`{arm['arm']}` (RMSE {with_interval(change['value'], (*change['corrected'],))}{plain(unit)})"
+    return f"`{arm['arm']}` (RMSE {with_interval(change['value'], (*change['corrected'],), digits)}{plain(unit)})"
 
 
 def ticked(names: Iterable[str]) -> list[str]:

@@ -54,7 +54,7 @@ def _of_arm(one: Tree, name: str, what: str) -> str:
     say: Say = _named("value of an arm", OF_ARM, what)
     if say in COMPARED and "rmse_difference" not in arm:
         raise InputError(f"arm {name!r} is compared with none, and has no {what}")
-    return say(arm if "rmse_difference" not in arm else arm | {"control": arms[arm["against"]]})
+    return say(arm | {"digits": text.decimals(one), "control": arms.get(arm["against"])})
 
 
 def _of_others(one: Tree, kind: str, name: str, what: str) -> str:
@@ -62,13 +62,18 @@ def _of_others(one: Tree, kind: str, name: str, what: str) -> str:
     if kind == "shortcut" and name == "best":
         name = text.hardest(one)
     found = _named(f"value of {kind} {name!r}", _named(kind, there, name), what)
-    return number(found) if kind == "shortcut" else f"{found:g}"
+    digits = 4 if what == "r2" else text.decimals(one)
+    return number(found, f".{digits}f") if kind == "shortcut" else f"{found:g}"
+
+
+def _score(metric: str, arm: Tree) -> str:
+    return text.score(arm, metric, arm["digits"])
 
 
 def _difference(metric: str, interval: str = "interval") -> Say:
     def say(arm: Tree) -> str:
         found = arm[f"{metric}_difference"]
-        return with_interval(found["value"], (*found[interval],))
+        return with_interval(found["value"], (*found[interval],), arm["digits"])
 
     return say
 
@@ -149,7 +154,7 @@ _contrasts: dict[str, Say] = {
 }
 COMPARED = set(_contrasts.values())
 OF_ARM: dict[str, Say] = {
-    **{metric: partial(text.score, metric=metric) for metric in HEADLINE},
+    **{metric: partial(_score, metric) for metric in HEADLINE},
     "learning_rate": lambda arm: f"{arm['learning_rate']:.2g}",
     "parameters": lambda arm: f"{arm['parameters']:,}",
     "seconds": lambda arm: f"{arm['seconds']:.1f}",

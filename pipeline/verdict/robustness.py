@@ -203,7 +203,7 @@ def _line(row: Shifted, several_sizes: bool) -> str:
         row.shift,
         row.cell.input,
         words.named(row.cell.key, several_sizes),
-        words.with_interval(one.difference, one.corrected),
+        words.with_interval(one.difference, one.corrected, words.decimals_of(row.cell.truth.std())),
         "too few calibration lenses" if held is None else f"{held.value:.0%} [{held.low:.0%}, {held.high:.0%}]",
         f"{one.p_corrected:.2g}",
         f"**{one.word}**",

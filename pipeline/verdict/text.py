@@ -41,13 +41,19 @@ def _sentences(found: Verdict, target: str) -> list[str]:
     own = {arm: one for arm, one in found.primary.items() if arm[3] == target}
     if not own:
         return []
-    return words.sentences(own, found.answers[PRIMARY].family.pairs, found.units[target], found.several_sizes)
+    pairs = found.answers[PRIMARY].family.pairs
+    return words.sentences(own, pairs, found.units[target], found.several_sizes, _decimals(found, target))
+
+
+def _decimals(found: Verdict, target: str) -> int:
+    """Digits after the point of errors of a target."""
+    return words.decimals_of(next(cell.truth.std() for cell in found.cells if cell.target == target))
 
 
 def _section(found: Verdict, target: str) -> str:
-    own = [cell for cell in found.cells if cell.target == target]
+    own, decimals = [cell for cell in found.cells if cell.target == target], _decimals(found, target)
     lines = [f"**{target}**, {len(own[0].id)} test lenses, {_seeds(own)}", ""]
-    lines += [*words.score_table(_scores(found, own), found.units[target]), ""]
+    lines += [*words.score_table(_scores(found, own), found.units[target], decimals), ""]
     lines += [*classes.table(_as_classes(found, own)), ""] if own[0].key in found.diagrams else []
     lines += [*(f"- {line}" for line in _beyond(found, own)), ""]
     answered = {name: one for name, one in found.answers.items() if any(arm[3] == target for arm in one.family.pairs)}
@@ -59,7 +65,7 @@ def _section(found: Verdict, target: str) -> str:
             lines += [*(f"- {line}" for line in [*_sentences(found, target), *_interactions(found, target)]), ""]
     areas = {arm: one for arm, one in found.areas.items() if arm[3] == target}
     if areas:
-        lines += [*words.efficiency_table(areas, found.saved, found.units[target], found.confidence), ""]
+        lines += [*words.efficiency_table(areas, found.saved, found.units[target], found.confidence, decimals), ""]
     if not answered:
         lines += [f"Nothing to compare: that takes {CONTROL} and another input.", ""]
     elif any(contrast.seeds < ENOUGH_SEEDS for one in answered.values() for contrast in one.rmse.values()):
@@ -119,11 +125,17 @@ def _contrasts(found: Verdict, one: Answered, target: str, title: bool) -> list[
     """The table of a family's contrasts for one target."""
     rmse, mae = ({arm: each for arm, each in by.items() if arm[3] == target} for by in (one.rmse, one.mae))
     table = words.contrast_table(
-        rmse, mae, one.family.pairs, found.units[target], found.confidence, found.several_sizes
+        rmse,
+        mae,
+        one.family.pairs,
+        found.units[target],
+        found.confidence,
+        found.several_sizes,
+        _decimals(found, target),
     )
     return [f"{one.family.title[0].upper()}{one.family.title[1:]}:", "", *table] if title else table
 
 
 def _interactions(found: Verdict, target: str) -> list[str]:
     own = {arms: one for arms, one in found.interactions.items() if arms[0][3] == target}
-    return words.interaction_lines(own, found.units[target])
+    return words.interaction_lines(own, found.units[target], _decimals(found, target))

@@ -31,13 +31,16 @@ RELIANCE = (
 )
 
 
-def sentences(contrasts: Mapping[Arm, Contrast], pairs: Pairs, unit: str, several_sizes: bool) -> list[str]:
+def sentences(
+    contrasts: Mapping[Arm, Contrast], pairs: Pairs, unit: str, several_sizes: bool, decimals: int = 4
+) -> list[str]:
     """One sentence a contrast: the word, by how much, and why."""
     said = []
     for arm, one in contrasts.items():
         subject = f"**{minus(pairs[arm])} with {named(arm, several_sizes)}: {one.word}.**"
         change = (
-            f"RMSE {with_interval(one.difference, one.corrected)}{plain(unit)}, corrected p = {one.p_corrected:.2g}"
+            f"RMSE {with_interval(one.difference, one.corrected, decimals)}{plain(unit)}, "
+            f"corrected p = {one.p_corrected:.2g}"
         )
         said.append(f"{subject} {change}: {one.reason}. {_power(one, unit)}")
     return said
@@ -83,16 +86,22 @@ def cautions(found: Iterable[Finding], said: Sequence[str]) -> str:
     return "\n".join(line for part in parts for line in part)
 
 
-def score_table(lines: Sequence[tuple[str, str, Mapping[str, Any]]], unit: str) -> list[str]:
+def score_table(lines: Sequence[tuple[str, str, Mapping[str, Any]]], unit: str, decimals: int = 4) -> list[str]:
     """`lines` are (input, predictor, metrics)."""
     head = [f"| input | predictor | MAE{unit} | RMSE{unit} | R² |", "|---|---|---|---|---|"]
     return head + [
-        f"| {name} | {predictor} | {' | '.join(with_spread(values, metric) for metric in HEADLINE)} |"
-        for name, predictor, values in lines
+        f"| {name} | {predictor} | {' | '.join(scores(values, decimals))} |" for name, predictor, values in lines
     ]
 
 
-def efficiency_table(areas: Mapping[Arm, Area], saved: Mapping[Arm, Saved], unit: str, confidence: float) -> list[str]:
+def scores(values: Mapping[str, float], decimals: int = 4) -> list[str]:
+    """The metrics of a line, errors with so many digits after the point. R² has no unit, and always four."""
+    return [with_spread(values, metric, 4 if metric == "r2" else decimals) for metric in HEADLINE]
+
+
+def efficiency_table(
+    areas: Mapping[Arm, Area], saved: Mapping[Arm, Saved], unit: str, confidence: float, decimals: int = 4
+) -> list[str]:
     """Learning curves in two numbers: their area, and how many times as many images the control needs."""
     lines = [
         "Learning curves: the RMSE's area over the logarithm of the training images, as a mean error; and how many "
@@ -102,8 +111,8 @@ def efficiency_table(areas: Mapping[Arm, Area], saved: Mapping[Arm, Saved], unit
         "|---|---|---|---|",
     ]
     for arm, one in areas.items():
-        low, high = (number(end) for end in one.interval)
-        lines.append(f"| {arm[0]} | {arm[1]} | {number(one.value)} [{low}, {high}] | {_times(saved.get(arm))} |")
+        middle, low, high = (number(each, f".{decimals}f") for each in (one.value, *one.interval))
+        lines.append(f"| {arm[0]} | {arm[1]} | {middle} [{low}, {high}] | {_times(saved.get(arm))} |")
     return lines
 
 
@@ -142,6 +151,7 @@ def contrast_table(
     unit: str,
     confidence: float,
     several_sizes: bool,
+    decimals: int = 4,
 ) -> list[str]:
     """One line a contrast: RMSE, on which the word rests, and MAE beside it."""
     interval = f"{unit}, {confidence:.0%} interval"
@@ -154,8 +164,8 @@ def contrast_table(
         cells = [
             minus(pairs[arm]),
             named(arm, several_sizes),
-            with_interval(one.difference, one.interval),
-            with_interval(other.difference, other.interval),
+            with_interval(one.difference, one.interval, decimals),
+            with_interval(other.difference, other.interval, decimals),
             f"{one.p_corrected:.2g}",
             f"**{one.word}**",
         ]
@@ -163,24 +173,30 @@ def contrast_table(
     return lines
 
 
-def interaction_lines(found: Mapping[tuple[Arm, Arm], Interaction], unit: str) -> list[str]:
+def interaction_lines(found: Mapping[tuple[Arm, Arm], Interaction], unit: str, decimals: int = 4) -> list[str]:
     """Whether an input helps one backbone more than another."""
     return [
         f"{one[0]}: its difference with {one[1]} less that with {other[1]} is "
-        f"{with_interval(each.difference, each.corrected)}{plain(unit)}: {each.word}."
+        f"{with_interval(each.difference, each.corrected, decimals)}{plain(unit)}: {each.word}."
         for (one, other), each in found.items()
     ]
 
 
-def with_spread(values: Mapping[str, float], metric: str) -> str:
+def decimals_of(spread: float) -> int:
+    """Digits after the point that tell errors apart which are small beside a label's `spread`: four, or more where the
+    labels themselves are small numbers."""
+    return 4 if not 0 < spread < 0.1 else 3 - math.floor(math.log10(spread))
+
+
+def with_spread(values: Mapping[str, float], metric: str, decimals: int = 4) -> str:
     """A metric, and its standard deviation over seeds where it has one."""
-    spread = f"{metric}_std"
-    return number(values[metric]) + (f" ± {number(values[spread])}" if spread in values else "")
+    form, spread = f".{decimals}f", f"{metric}_std"
+    return number(values[metric], form) + (f" ± {number(values[spread], form)}" if spread in values else "")
 
 
-def with_interval(value: float, interval: tuple[float, float]) -> str:
-    low, high = (number(end, "+.4f") for end in interval)
-    return f"{number(value, '+.4f')} [{low}, {high}]"
+def with_interval(value: float, interval: tuple[float, float], decimals: int = 4) -> str:
+    middle, low, high = (number(each, f"+.{decimals}f") for each in (value, *interval))
+    return f"{middle} [{low}, {high}]"
 
 
 def number(value: float, form: str = ".4f") -> str:

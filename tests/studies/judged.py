@@ -1,6 +1,7 @@
 """Results as `studies/judge.py` writes them, with numbers that one can tell apart."""
 
 import json
+import re
 import shutil
 from pathlib import Path
 from typing import Any
@@ -76,9 +77,11 @@ def put(root: Path, tree: Tree) -> Path:
 
 
 def project(folder: Path) -> Path:
-    """A root with pages and a plan as this one has them, and without results."""
+    """A root with pages and a plan as this one has them, without results, and without marks that ask for some."""
     for name in ("README.md", "mkdocs.yml", "params.yaml", "studies/params.yaml"):
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(ROOT / name, folder / name)
     shutil.copytree(ROOT / "docs", folder / "docs", ignore=shutil.ignore_patterns("results", "blog", "paper"))
+    for page in [folder / "README.md", *(folder / "docs").rglob("*.md")]:
+        page.write_text(re.sub(r"<!--= [^>]*-->.*?<!--/-->", "", page.read_text(), flags=re.DOTALL))
     return folder

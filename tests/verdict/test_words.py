@@ -114,3 +114,17 @@ def test_cautions_are_what_is_grave_and_what_is_missing() -> None:
 )
 def test_numbers_are_written_as_they_are_read(write: Callable[[Any], str], value: Any, shown: str) -> None:
     assert write(value) == shown
+
+
+@pytest.mark.parametrize(
+    ("spread", "decimals"), [(25.0, 4), (0.43, 4), (0.1, 4), (0.0868, 5), (0.0053, 6), (0.0, 4), (math.nan, 4)]
+)
+def test_errors_of_small_labels_have_as_many_digits_as_those_of_large_ones(spread: float, decimals: int) -> None:
+    assert words.decimals_of(spread) == decimals
+
+
+def test_a_small_error_is_not_written_as_zero() -> None:
+    values = {"mae": 0.0000412, "mae_std": 0.0000017, "rmse": 0.0000533, "r2": 0.774912}
+    *_, line = words.score_table([("raw", "cnn", values)], "", words.decimals_of(0.0053))
+    assert line == "| raw | cnn | 0.000041 ± 0.000002 | 0.000053 | 0.7749 |"
+    assert words.with_interval(-0.00012, (-0.00031, 0.00004), 6) == "−0.000120 [−0.000310, +0.000040]"
