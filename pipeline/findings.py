@@ -46,7 +46,7 @@ KNOWN: dict[str, tuple[str, str]] = {  # code: severity, remedy
     "not_square": ("warning", "cut squares out: ingest.prepare: [{cutout: {size: ...}}]; others cannot be turned"),
     "dtype": ("note", "nothing, if the numbers are whole counts below 2^24; features compute in float32"),
     "unknown_units": ("note", "state ingest.units, so that flux and noise can be compared with a telescope's"),
-    "dynamic_range": ("note", "stretch them (features.transform: arcsinh): of linear pixels a network sees the brightest"),
+    "dynamic_range": ("note", "stretch them (features.transform: arcsinh): a network sees the brightest linear pixels"),
     "repeated_images": ("note", "nothing: they are in one group; but they count as one lens"),
     "label_heaps": ("note", "check that a label with so few values is meant to be a continuous one"),
     "label_outliers": ("note", "look at these images; the squared error will be theirs"),
