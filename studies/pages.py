@@ -31,6 +31,8 @@ ALSO = {  # what a study is asked beside its question
     "*<!--= augmentation/{budget} alike d4 verdict --><!--/-->* than no augmentation on `alike` and "
     "*<!--= augmentation/{budget} turned d4 verdict --><!--/-->* on `turned`; on `noisy`, where a network can learn the "
     "noise of each image by heart, it is *<!--= augmentation/{budget} noisy d4 verdict --><!--/-->*.",
+    "optimiser": "Weight decay is decoupled for all of them, and so `adam` is `adamw`: the zeros of its line are those of "
+    "a thing compared with itself.",
     "schedule": "AutoWU, beside one cycle, each at its tuned rate: its RMSE differs from that of one cycle by "
     "<!--= schedule/{budget} model_2_rings autowu ratio --><!--/-->, which is "
     "<!--= schedule/{budget} model_2_rings autowu within_5 --><!--/-->.",
