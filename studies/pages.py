@@ -26,13 +26,13 @@ PAGES = "docs/results"
 MADE = "<!-- Made by python -m studies.pages: change studies/params.yaml, or what stands in studies/results/. -->"
 MENU = re.compile(r"(?P<begin>^ *# python -m studies\.pages writes:\n).*?(?P<end>^ *# and no more\n)", re.S | re.M)
 ALSO = {  # what a study is asked beside its question
-    "augmentation": "The lenses of `alike` and `noisy` have one halo and one shear, at one angle; those of `turned` are "
-    "each at an angle of their own. So turning an image is a symmetry of `turned` alone. Without noise, `d4` is "
-    "*<!--= augmentation/{budget} alike d4 verdict --><!--/-->* than no augmentation on `alike` and "
-    "*<!--= augmentation/{budget} turned d4 verdict --><!--/-->* on `turned`; on `noisy`, where a network can learn the "
+    "augmentation": "The lenses of `alike` and `noisy` have one halo and one shear, at one angle; those of `turned` "
+    "are each at an angle of their own. So turning an image is a symmetry of `turned` alone. Without noise, `d4` is "
+    "*<!--= augmentation/{budget} alike d4 verdict --><!--/-->* than no augmentation on `alike` and *<!--= "
+    "augmentation/{budget} turned d4 verdict --><!--/-->* on `turned`; on `noisy`, where a network can learn the "
     "noise of each image by heart, it is *<!--= augmentation/{budget} noisy d4 verdict --><!--/-->*.",
-    "optimiser": "Weight decay is decoupled for all of them, and so `adam` is `adamw`: the zeros of its line are those of "
-    "a thing compared with itself.",
+    "optimiser": "Weight decay is decoupled for all of them, and so `adam` is `adamw`: the zeros of its line are "
+    "those of a thing compared with itself.",
     "schedule": "AutoWU, beside one cycle, each at its tuned rate: its RMSE differs from that of one cycle by "
     "<!--= schedule/{budget} model_2_rings autowu ratio --><!--/-->, which is "
     "<!--= schedule/{budget} model_2_rings autowu within_5 --><!--/-->.",
