@@ -8,14 +8,13 @@ from matplotlib.axes import Axes
 
 from pipeline.drawing import STYLE
 from pipeline.verdict.words import SHORTCUTS
-from studies.text import title
+from studies.text import NAMES, title
 
 Tree = dict[str, Any]
 ACROSS = 3  # panels in a row
 COLOURS = {"better": "#009e73", "worse": "#d55e00", "equivalent": "#0072b2", "undecided": "0.35", "control": "black"}
 MARKS = {"better": "v", "worse": "^", "equivalent": "s", "undecided": "o", "control": "D"}
 KINDS = {"network": ("D", "black"), "shortcut": ("o", "0.6"), "published": ("*", "#cc79a7")}
-NAMES = {"rmse": "RMSE", "mae": "MAE", "r2": "R²"}
 
 
 def drawn(tree: Tree) -> bytes:

@@ -6,6 +6,7 @@ from typing import Any
 from pipeline.verdict.words import HEADLINE, SHORTCUTS, decimals_of, number, plain, scores, with_interval
 
 Tree = dict[str, Any]
+NAMES = {"rmse": "RMSE", "mae": "MAE", "r2": "R²"}
 DECIDED = ("better", "worse", "equivalent", "undecided")
 SAID = {
     "better": "better than",
@@ -189,8 +190,7 @@ def _short_line(panel: Tree) -> str:
 
 
 def _metrics(said: Tree) -> str:
-    names = {"mae": "MAE", "rmse": "RMSE", "r2": "R²"}
-    return ", ".join(f"{names[metric]} {value:g}" for metric, value in said.items())
+    return ", ".join(f"{NAMES[metric]} {value:g}" for metric, value in said.items())
 
 
 def _skill(panel: Tree) -> str:
