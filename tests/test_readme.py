@@ -137,7 +137,7 @@ def check_study(clone: Path, shell: Shell, output: str) -> None:
     """A line for each backbone, at the budget of the study and not at that of params.yaml."""
     page = (clone / "studies" / "results" / "backbones" / "smoke" / "table.md").read_text()
     assert {line.split("`")[1] for line in page.splitlines() if line.startswith("| `")} == {"cnn", "d4net"}
-    assert "raw-cnn-all-0  epoch 1/1" in output
+    assert "arcsinh-cnn-all-0  epoch 1/1" in output
 
 
 def check_optimiser(clone: Path, shell: Shell, output: str) -> None:
