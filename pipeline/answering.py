@@ -83,6 +83,7 @@ def load(weights: Place) -> Network:
     """The network that a run wrote, with its weights."""
     saved = torch.load(io.BytesIO(weights.read_bytes()), weights_only=True)
     sizes: dict[str, Any] = {name: saved[name] for name in ("in_channels", "num_targets", "num_vectors")}
-    model = models.build(saved["backbone"], **sizes, **saved["options"])
+    # by no initialisation that needs images: the weights are here
+    model = models.build(saved["backbone"], **{**sizes, **saved["options"], "init": "default"})
     model.load_state_dict(saved["state_dict"])
     return model

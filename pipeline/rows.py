@@ -21,10 +21,10 @@ class Rows:
         self._columns = {name: store.read(name, start, stop) for name in self.names[1:]}
 
     def read(self, name: str, start: int, stop: int) -> Shaped[np.ndarray, "..."]:
-        """Rows [start, stop) of the range."""
+        """Rows [start, stop) of the range, and none beyond it: the next in the store are another role's."""
         if name in self._columns:
             return self._columns[name][start:stop]
-        return self._store.read(name, self._start + start, self._start + stop)
+        return self._store.read(name, self._start + start, self._start + min(stop, self.rows))
 
 
 def of_role(store: Store, role: str, size: str = "all", vectors: bool = False) -> Rows:

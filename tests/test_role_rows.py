@@ -46,7 +46,9 @@ def test_has_the_rows_of_its_role_and_no_others(prepared: Store, values: dict[st
         np.testing.assert_array_equal(train.read(name, 3, 41), values[name][13:51])
     first = rows.of_role(prepared, "train", "12")
     assert (first.rows, first.names) == (12, ("maps", "target"))
-    np.testing.assert_array_equal(first.read("target", 0, 12), values["target"][10:22])
+    for name in first.names:
+        np.testing.assert_array_equal(first.read(name, 0, 12), values[name][10:22])
+        np.testing.assert_array_equal(first.read(name, 5, 999), values[name][15:22])  # validation begins at 90
 
 
 def test_more_rows_than_there_are_is_an_error_that_says_how_many(prepared: Store) -> None:

@@ -34,8 +34,13 @@ def prepared(tiny: Path) -> Path:
 
 @pytest.mark.parametrize(
     "options",
-    ["{widths: [8], fusion: film, head: {kind: gaussian}}", "{widths: [8], fusion: concat}", "{widths: [8]}"],
-    ids=["film", "concat", "none"],
+    [
+        "{widths: [8], fusion: film, head: {kind: gaussian}}",
+        "{widths: [8], fusion: concat}",
+        "{widths: [8], fusion: concat, init: [orthogonal, lsuv]}",  # which takes images to draw, and none to read
+        "{widths: [8]}",
+    ],
+    ids=["film", "concat", "lsuv", "none"],
 )
 def test_a_network_that_fuses_vectors_is_given_them_and_rebuilt_with_them(prepared: Path, options: str) -> None:
     find_lr("cnn", "prepared/fit.zarr", "rate")

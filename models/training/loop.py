@@ -14,8 +14,9 @@ import torch
 from torch import Tensor, nn
 
 from models.training.loading import Batch, Held, Source
+from models.training.parts import Parts
 from models.training.predict import answers
-from models.training.preparation import Parts, part, prepared
+from models.training.preparation import prepared
 from models.training.record import Epoch, NotFinite, Record, State
 from models.training.settings import Settings
 from models.training.stepping import Taken
@@ -62,6 +63,17 @@ def fit(
     del run  # the wrapped network holds on to the other ranks
     part(ranks)
     return record
+
+
+def part(ranks: int) -> None:
+    """Let the other ranks go, when all are done: one that merely ended could be missed by those still at work.
+
+    The `Parts` must be gone by now. A network wrapped for several ranks that outlived the group of ranks would be the
+    last to hold it, and end its threads with Python's lock in hand: they may be waiting for that very lock, for ever.
+    """
+    if ranks > 1:
+        torch.distributed.barrier()
+        torch.distributed.destroy_process_group()
 
 
 class Run:

@@ -30,7 +30,7 @@ class Treatment:
     """
 
     augment: Augment | None
-    label_noise: float  # in standard deviations of the target
+    label_noise: float  # in units of the normalised target
     chance: torch.Generator
 
     def __call__(self, batch: Batch, stage: Stage | None) -> Batch:

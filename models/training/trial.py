@@ -6,7 +6,8 @@ from typing import Any
 from torch import nn
 
 from models.training.loading import Batch, Held, Source
-from models.training.preparation import Parts, prepared
+from models.training.parts import Parts
+from models.training.preparation import prepared
 from models.training.settings import Settings
 
 

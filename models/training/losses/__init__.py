@@ -12,8 +12,8 @@
 | gaussian  |              | the likelihood of a head of kind gaussian, whose option beta weighs it  |
 | pinball   |              | that of a head of kind quantiles, at its levels                         |
 
-`delta` is a number of standard deviations of the target, or `mad`: 1.345 of the residuals', as their median absolute
-deviation on train has it.
+`delta` is in units of the normalised target, or `mad`: 1.345 standard deviations of the residuals on train, as their
+median absolute deviation has it.
 """
 
 import math

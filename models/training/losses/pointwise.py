@@ -1,4 +1,4 @@
-"""What a residual costs: prediction minus truth (n, t), in standard deviations of the target, to losses (n, t).
+"""What a residual costs: prediction minus truth (n, t), in units of the normalised target, to losses (n, t).
 
 Near zero all are parabolas but `mae`; they differ in how much an outlier may say. `delta` is where a loss turns from a
 parabola to a line, one number or one a target; squares weigh the mean, lines the median.
