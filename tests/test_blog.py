@@ -72,7 +72,7 @@ def test_the_quirks_are_those_of_the_presets() -> None:
     assert f"{wrong:.3f}″, where a point of that mass has {right:.3f}″" in PUBLIC
     assert f"{(wrong / right) ** 2:.3f} times the mass" in PUBLIC
     assert f"come out at {deeplense.convention():.3f} of" in PUBLIC
-    assert f"The ring is {wrong * deeplense.convention():.3f}″ wide" in PUBLIC
+    assert f"The ring's radius is {wrong * deeplense.convention():.3f}″" in PUBLIC
     assert (blog.images("deeplense_1", "legacy", range(6)) == 0).mean() > 0.4
     assert (blog.images("deeplense_2", "legacy", range(6)) > 0).all()
 
