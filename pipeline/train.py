@@ -98,8 +98,7 @@ def _made_of(task: fitting.Task, chosen: params.Fit, found: dict[str, Any], seed
         "options": task.options,
         "fit": plain(chosen),
         "rate": found,
-        "hardware": _hardware(chosen, size),
-        "versions": {"python": platform.python_version(), **{name: version(name) for name in VERSIONS}},
+        **surroundings(chosen, size),
         "size": task.size,
         "seed": seed,
         "data": task.store.attributes["shards"],
@@ -107,12 +106,14 @@ def _made_of(task: fitting.Task, chosen: params.Fit, found: dict[str, Any], seed
     }
 
 
-def _hardware(chosen: params.Fit, size: int) -> dict[str, Any]:
-    """What Fabric is told, as far as two machines can differ in it."""
+def surroundings(chosen: params.Fit, ranks: int) -> dict[str, Any]:
+    """What two machines can differ in: what Fabric is told, and the versions of what decides weights."""
     try:
-        return hardware(chosen.device, chosen.precision, size).arguments()
+        told = hardware(chosen.device, chosen.precision, ranks).arguments()
     except ValueError as error:
         raise InputError(f"train.fit.{error}") from error
+    versions = {"python": platform.python_version(), **{name: version(name) for name in VERSIONS}}
+    return {"hardware": told, "versions": versions}
 
 
 def _epochs(state: State | None) -> int:

@@ -60,7 +60,10 @@ def _compares(panel: Tree) -> bool:
 
 
 def _word(arm: Tree) -> str:
-    return str(arm["rmse_difference"]["word"]) if "rmse_difference" in arm else "control"
+    """How the arm stands to its control, which may have failed."""
+    if arm["against"] is None:
+        return "control"
+    return str(arm["rmse_difference"]["word"]) if "rmse_difference" in arm else "undecided"
 
 
 def _metric(panels: list[Tree], unit: str) -> str:

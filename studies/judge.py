@@ -5,7 +5,8 @@
 
 Writes `table.json` with everything, `table.md` and `figure.svg` with what one looks at. Errors are in the target's own
 unit, means over seeds; a difference is paired by seed and test lens, with an interval over both; the family of a
-problem, size and target is corrected after Benjamini and Hochberg, as what is explored is.
+problem, size and target is corrected after Benjamini and Hochberg, as what is explored is; that two are equivalent is
+not corrected. Runs of other parameters, data or code than today's are refused.
 """
 
 import json
@@ -17,6 +18,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from models.training.settings import scaled
 from pipeline import atomic, lenses, params, tables
 from pipeline.command import run
 from pipeline.contrasts.families import benjamini_hochberg
@@ -31,7 +33,7 @@ from pipeline.verdict.measures import by_seed
 from pipeline.verdict.words import HEADLINE
 from studies import figure, plan, text
 from studies.plan import Plan, Study
-from studies.runs import check_budget
+from studies.runs import Training, check_budget, trainings
 
 Tree = dict[str, Any]
 
@@ -42,6 +44,7 @@ class Trained:
 
     cell: plan.Cell
     record: Tree
+    rate: float  # of learning, after whatever batch it was scaled to
     answers: Mapping[str, Cell]
     losses: Mapping[int, np.ndarray]  # of training, epoch by epoch, by seed
 
@@ -57,7 +60,7 @@ def results(source: str, study: str, made: str, trained: str, target: str, overr
     for folder in (Path(made), Path(trained)):
         check_budget(folder, asked.budget)
     chosen = params.read(overrides, "compare")
-    runs = [_read(asked, study, Path(trained), cell) for cell in asked.cells(study)]
+    runs = [_read(one) for one in trainings(asked, study, Path(made), Path(trained))]
     tree = about(asked, study, runs) | {"panels": panels(asked, study, runs, Path(made), chosen)}
     atomic.write(Path(target) / "table.json", json.dumps(tree, indent=1) + "\n")
     atomic.write(Path(target) / "table.md", text.page(tree))
@@ -66,41 +69,58 @@ def results(source: str, study: str, made: str, trained: str, target: str, overr
 
 
 def about(asked: Plan, study: str, runs: list[Trained]) -> Tree:
-    """What was spent, on what, and how to do it again."""
-    own, spent = asked.study(study), asked.spends
+    """What was asked and spent, on what, and how to do it again."""
     each = [run for one in runs for run in [*one.record["runs"], *one.record["tried"]] if not run["failed"]]
     once = {run["made_of"]: run for run in each}.values()  # the chosen one of those tried is among the runs
+    return described(asked, study) | {
+        "machine": ", ".join(sorted({run["machine"] for run in once})),
+        "seconds": round(sum(run["seconds"] for run in once)),
+    }
+
+
+def described(asked: Plan, study: str) -> Tree:
+    """A study as the plan has it."""
+    own = asked.study(study)
     return {
         "study": study,
         "question": own.question,
         "budget": asked.budget,
-        "images": spent.images,
+        "images": asked.spends.images,
         "epochs": asked.epochs(study),
         "seeds": asked.seeds(study),
         "rate": own.rate,
-        "machine": ", ".join(sorted({run["machine"] for run in once})),
-        "seconds": round(sum(run["seconds"] for run in once)),
+        "same": own.same,
+        "arms": {
+            name: {"input": arm.input, "backbone": arm.backbone, "differs": arm.differs, "against": own.against(name)}
+            for name, arm in own.arms.items()
+        },
         "command": f"dvc repro studies/dvc.yaml:{study}",
     }
 
 
-def _read(asked: Plan, study: str, trained: Path, cell: plan.Cell) -> Trained:
-    folder = trained / cell.name
+def _read(one: Training) -> Trained:
+    folder, cell, arm, seeds = one.folder, one.cell, one.arm, one.plan.seeds(one.study)
+    again = f"run dvc repro studies/dvc.yaml:{one.study}"
     if not (folder / "cell.json").is_file():
-        raise InputError(f"{folder}: not trained; run dvc repro studies/dvc.yaml:{study}")
+        raise InputError(f"{folder}: not trained; {again}")
     record = json.loads((folder / "cell.json").read_text())
-    found = Trained(cell, record, {}, {})
+    runs = record["runs"]
+    due = [one.made_of({"rate": runs[0]["rate"], "seed": seed}) for seed in seeds]
+    if [run["made_of"] for run in runs] != due:
+        raise InputError(f"{folder}: trained with other parameters, data, code or versions than today's; {again}")
+    fit = params.read(one.said, "train.fit")
+    rate = scaled(runs[0]["learning_rate"], fit.batch_size, fit.scaling.rule, fit.scaling.batch_size)
+    found = Trained(cell, record, rate, {}, {})
     if found.failed:
         return found
-    arm = asked.study(study).arms[cell.arm]
     key = (arm.input, arm.backbone, cell.size)
-    own, seeds = folder / record["runs"][0]["folder"], asked.seeds(study)
+    own = folder / runs[0]["folder"]
     cells, missing = reading.read(own / "predictions", [key], seeds)
     if missing:
         raise InputError(f"{folder}: {missing[0]}")
     histories = {seed: own / "runs" / "-".join((*key, str(seed))) / "history.csv" for seed in seeds}
     losses = {seed: pd.read_csv(file)["train_loss"].to_numpy() for seed, file in histories.items()}
-    return Trained(cell, record, {each.target: each for each in cells}, losses)
+    return Trained(cell, record, rate, {each.target: each for each in cells}, losses)
 
 
 def halved(losses: np.ndarray) -> int | None:
@@ -125,7 +145,7 @@ def panels(asked: Plan, study: str, runs: list[Trained], made: Path, chosen: Com
 def _panel(own: Study, here: list[Trained], target: str, made: Path, chosen: Compare) -> Tree:
     """The arms of one problem at one size, and each against its control."""
     cells = {one.cell.arm: one.answers[target] for one in here if target in one.answers}
-    first = next(iter(cells.values()))
+    first = _of_the_same_lenses(cells, made)
     rows = json.loads((made / "split.json").read_text())["rows"]
     groups = reading.groups(lenses.read(made / "lenses.parquet", rows), first)
     plain, unit = _shortcuts(made, first)
@@ -137,9 +157,19 @@ def _panel(own: Study, here: list[Trained], target: str, made: Path, chosen: Com
     return {
         "unit": unit,
         "lenses": len(first.truth),
+        "confidence": chosen.confidence,
         "arms": [_arm(one, cells.get(one.cell.arm), own.against(one.cell.arm), judged) for one in here],
         "shortcuts": plain,
     }
+
+
+def _of_the_same_lenses(cells: Mapping[str, Cell], made: Path) -> Cell:
+    """The first of these arms' cells. All must answer for its lenses; variants of a target round its truth."""
+    (name, first), *others = cells.items()
+    for other, cell in others:
+        if not (np.array_equal(cell.id, first.id) and np.allclose(cell.truth, first.truth, rtol=1e-5)):
+            raise InputError(f"{made.name}: {other} answers for other test lenses than {name}; train both on one set")
+    return first
 
 
 def _arm(one: Trained, cell: Cell | None, against: str | None, judged: Mapping[str, Mapping[str, Contrast]]) -> Tree:
@@ -151,7 +181,7 @@ def _arm(one: Trained, cell: Cell | None, against: str | None, judged: Mapping[s
     values = by_seed(cell, HEADLINE)
     line |= {name: _short(each.mean()) for name, each in values.items()}
     line |= {f"{name}_std": _short(each.std(ddof=1)) for name, each in values.items() if len(each) > 1}
-    line |= {"learning_rate": _short(runs[0]["learning_rate"]), "parameters": runs[0]["parameters"]}
+    line |= {"learning_rate": _short(one.rate), "parameters": runs[0]["parameters"]}
     line |= {"seconds": round(sum(run["seconds"] for run in runs) / len(runs), 1), "tried": len(one.record["tried"])}
     line["halved"] = [halved(losses) for losses in one.losses.values()]
     for metric, contrasts in judged.items():

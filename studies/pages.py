@@ -11,15 +11,15 @@ page whose results have gone goes with them. Budgets are sections of their own: 
 import json
 import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 from pipeline import atomic
 from pipeline.errors import InputError
 from studies import plan
 from studies.marks import FIGURES, Results, figure_name, filled
-from studies.plan import Plan
-from studies.text import Tree, title
+from studies.text import Tree, legend, title
 from studies.values import called
 
 PAGES = "docs/results"
@@ -34,8 +34,8 @@ ALSO = {  # what a study is asked beside its question
     "optimiser": "Weight decay is decoupled for all of them, and so `adam` is `adamw`: the zeros of its line are "
     "those of a thing compared with itself.",
     "schedule": "AutoWU, beside one cycle, each at its tuned rate: its RMSE differs from that of one cycle by "
-    "<!--= schedule/{budget} model_2_rings autowu ratio --><!--/-->, which is "
-    "<!--= schedule/{budget} model_2_rings autowu within_5 --><!--/-->.",
+    "<!--= schedule/{budget} model_2_rings autowu ratio --><!--/-->: "
+    "<!--= schedule/{budget} model_2_rings autowu at_most_5 --><!--/-->.",
 }
 
 
@@ -92,7 +92,7 @@ def _results(root: Path, results: Results) -> dict[str, str]:
     for key, tree in results.items():
         by_study.setdefault(key.partition("/")[0], []).append(tree)
     there = {name: trees for name, trees in by_study.items() if trees}
-    made = {f"{name}.md": "\n".join(_page(asked, name, trees)) + "\n" for name, trees in there.items()}
+    made = {f"{name}.md": "\n".join(_page(name, trees)) + "\n" for name, trees in there.items()}
     return {"index.md": "\n".join(_index(there)) + "\n"} | made
 
 
@@ -111,11 +111,12 @@ def _index(there: dict[str, list[Tree]]) -> Iterator[str]:
             yield f"| [{tree['question']}]({name}.md) | `{tree['budget']}` | <!--= {key} answer --><!--/--> |"
 
 
-def _page(asked: Plan, study: str, trees: list[Tree]) -> Iterator[str]:
-    yield from [f"# {trees[0]['question']}", "", MADE, "", *_arms(asked, study, trees)]
+def _page(study: str, trees: list[Tree]) -> Iterator[str]:
+    yield from [f"# {trees[0]['question']}", "", MADE]
     for tree in trees:
         key = f"{study}/{tree['budget']}"
-        yield from ["", f"## Budget {tree['budget']}", "", *_block(f"spent {key}"), "", *_block(f"figure {key}")]
+        yield from ["", f"## Budget {tree['budget']}", "", *_block(f"spent {key}"), "", *_arms(tree)]
+        yield from ["", *_block(f"figure {key}"), "", legend(tree)]
         if study in ALSO:
             yield from ["", ALSO[study].format(budget=tree["budget"])]
         for panel in tree["panels"]:
@@ -126,27 +127,17 @@ def _block(says: str) -> list[str]:
     return [f"<!--= {says} -->", "", "<!--/-->"]
 
 
-def _arms(asked: Plan, study: str, trees: list[Tree]) -> Iterator[str]:
-    """What was compared, in the words of params.yaml, as the plan has it."""
-    own = asked.study(study)
-    names = list(dict.fromkeys(arm["arm"] for tree in trees for panel in tree["panels"] for arm in panel["arms"]))
-    if gone := [name for name in names if name not in own.arms]:
-        raise InputError(
-            f"studies/results/{study}: arms {', '.join(gone)} are not in studies/params.yaml; "
-            f"run dvc repro studies/dvc.yaml:{study}"
-        )
-    if own.same:
-        yield from [f"All arms have {_said(own.same)}, and differ from `params.yaml` and from each other in:", ""]
-    else:
-        yield from ["The arms differ from `params.yaml` and from each other in:", ""]
+def _arms(tree: Tree) -> Iterator[str]:
+    """What was compared, in the words of params.yaml."""
+    common = f"All arms have {_said(tree['same'])}, and" if tree["same"] else "The arms"
+    yield from [f"{common} differ from `params.yaml` and from each other in:", ""]
     yield from ["| arm | input | backbone | parameters | compared with |", "|---|---|---|---|---|"]
-    for name in names:
-        arm, control = own.arms[name], own.against(name)
-        against = f"`{control}`" if control else ""
-        yield f"| `{name}` | `{arm.input}` | `{arm.backbone}` | {_said(arm.differs)} | {against} |"
+    for name, arm in tree["arms"].items():
+        against = f"`{arm['against']}`" if arm["against"] else ""
+        yield f"| `{name}` | `{arm['input']}` | `{arm['backbone']}` | {_said(arm['differs'])} | {against} |"
 
 
-def _said(changes: plan.Changes) -> str:
+def _said(changes: Mapping[str, Any]) -> str:
     return ", ".join(f"`{key}: {json.dumps(value)}`" for key, value in changes.items())
 
 

@@ -7,7 +7,7 @@ does differently it says in the stages' own words, as dotted keys of the root's 
 
 import json
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
@@ -25,7 +25,16 @@ def _dotted(changes: Changes) -> Changes:
     for key in changes:
         if "." not in key:
             raise ValueError(f"{key!r} is no dotted key of params.yaml, such as train.fit.batch_size")
+        if key.startswith("backbones.") and not (key.count(".") == 1 and isinstance(changes[key], Mapping)):
+            raise ValueError(f"{key}: the options of a network stand together, as in backbones.cnn: {{width: 0.5}}")
     return changes
+
+
+def _growing(sizes: Sequence[Any]) -> Sequence[Any]:
+    numbers = [float("inf") if size == "all" else size for size in sizes]
+    if numbers != sorted(set(numbers)):
+        raise ValueError(f"{', '.join(map(str, sizes))}: sizes are to grow, and `all` is the last")
+    return sizes
 
 
 def _named(things: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -60,7 +69,7 @@ class Budget(Part):
     size: int  # pixels a side, where the preset leaves that open
     epochs: int
     seeds: list[int]
-    sizes: list[int | Literal["all"]]  # training rows, of studies that vary them
+    sizes: Annotated[list[int | Literal["all"]], AfterValidator(_growing)]  # training rows, of studies that vary them
     range_test: int  # steps
 
 
@@ -69,7 +78,7 @@ class Problem(Part):
 
     differs: Dotted
     images: float = 1.0  # of the budget's: not every simulated image has the label
-    published: dict[str, dict[str, float]] = {}  # by whom: metrics, in the target's unit
+    published: dict[str, dict[Literal["mae", "rmse", "r2"], float]] = {}  # by whom: metrics, in the target's unit
 
 
 def _problem(value: Any) -> Any:
@@ -128,7 +137,7 @@ class Study(Part):
     set: str
     control: str | None = None  # null: nothing is compared, only measured
     input: str = "raw"  # of arms that name none
-    seeds: int | None = None  # the first so many of the budget's; null: all
+    seeds: Annotated[int, Field(ge=1)] | None = None  # the first so many of the budget's; null: all
     rate: Literal["given", "tuned"] = "given"  # tuned: by a range test, then half a decade either way on validation
     sizes: bool = False  # at every training size of the budget
     epochs: float = 1.0  # of the budget's
@@ -146,9 +155,10 @@ class Study(Part):
 
     @model_validator(mode="after")
     def controls_exist(self) -> "Study":
-        for name in [self.control, *(arm.against for arm in self.arms.values())]:
-            if name is not None and name not in self.arms:
-                raise ValueError(f"control: no arm {name!r}; there are {', '.join(self.arms)}")
+        against = {f"arms.{name}.against": arm.against for name, arm in self.arms.items()}
+        for key, name in {"control": self.control, **against}.items():
+            if name is not None:
+                _known(key, name, self.arms)
         return self
 
     def against(self, arm: str) -> str | None:
@@ -189,6 +199,11 @@ class Plan(Part):
     @property
     def spends(self) -> Budget:
         return self.budgets[self.budget]
+
+    def set(self, name: str) -> Set:
+        if name not in self.sets:
+            raise InputError(f"sets: no set {name!r}; there are {', '.join(self.sets)}")
+        return self.sets[name]
 
     def study(self, name: str) -> Study:
         if name not in self.studies:

@@ -35,15 +35,19 @@ from pipeline import answering, atomic, fingerprint, fitting, params, tables
 from pipeline.command import run
 from pipeline.errors import InputError
 from pipeline.find_lr import find_lr
+from pipeline.params import Engine
 from pipeline.predict import predict
 from pipeline.store import Store
-from pipeline.train import train
+from pipeline.train import surroundings, train
 from studies import plan
 from studies.plan import Arm, Cell, Plan
 
 HALF = 10**0.5  # a decade
 DECADES = (1e-4, 1e-3, 1e-2, 1e-1)
-CODE = ("pipeline/train.py", "pipeline/find_lr.py", "pipeline/predict.py", "pipeline/answering.py", *fitting.CODE)
+CODE = (
+    *(f"pipeline/{name}.py" for name in ("train", "find_lr", "predict", "answering", "permuting", "tables", "scaling")),
+    *fitting.CODE,
+)
 
 
 def runs(source: str, study: str, made: str, target: str, overrides: Iterable[str] = ()) -> None:
@@ -51,24 +55,38 @@ def runs(source: str, study: str, made: str, target: str, overrides: Iterable[st
     asked = plan.read(source)
     check_budget(Path(made), asked.budget)
     how = params.read(overrides, "engine")
-    cells = [Training(asked, study, cell, Path(made), Path(target)) for cell in asked.cells(study)]
+    cells = trainings(asked, study, Path(made), Path(target))
     _clear(Path(target), {training.cell.name for training in cells})
-    workers = how.workers if how.kind == "processes" else 1
-    os.environ["OMP_NUM_THREADS"] = str(how.threads)
     began = time.perf_counter()
-    for done, said in enumerate(_finished(cells, workers, how.threads), 1):
+    for done, said in enumerate(_finished(cells, how), 1):
         print(f"{study}: {done}/{len(cells)}  {said}  {time.perf_counter() - began:.0f} s", flush=True)
     atomic.write(Path(target) / "budget.json", json.dumps({"budget": asked.budget}) + "\n")
 
 
-def _finished(cells: "list[Training]", workers: int, threads: int) -> Iterator[str]:
-    """Finish every cell, as many at once as there are workers; what each says."""
-    if workers == 1:
+def trainings(asked: Plan, study: str, made: Path, target: Path) -> "list[Training]":
+    """Every cell of a study. The code is looked at once: in hours it may not be what is running any more."""
+    code = {each.backbone: _code(each.backbone) for each in asked.study(study).arms.values()}
+    arms = asked.study(study).arms
+    return [Training(asked, study, cell, made, target, code[arms[cell.arm].backbone]) for cell in asked.cells(study)]
+
+
+def _code(backbone: str) -> dict[str, str]:
+    return fingerprint.code(*CODE, f"models/{backbone}.py")
+
+
+def _finished(cells: "list[Training]", how: Engine) -> Iterator[str]:
+    """Finish every cell, with processes as many at once as there are workers; what each says. One that cannot be
+    trained ends all, for a study without it is none."""
+    if how.kind != "processes":
         yield from (cell.finish() for cell in cells)
         return
+    os.environ["OMP_NUM_THREADS"] = str(how.threads)
     context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(workers, context, torch.set_num_threads, (threads,)) as pool:
-        yield from (future.result() for future in as_completed([pool.submit(cell.finish) for cell in cells]))
+    with ProcessPoolExecutor(how.workers, context, torch.set_num_threads, (how.threads,)) as pool:
+        try:
+            yield from (future.result() for future in as_completed([pool.submit(cell.finish) for cell in cells]))
+        finally:
+            pool.shutdown(cancel_futures=True)
 
 
 def check_budget(folder: Path, budget: str) -> None:
@@ -97,6 +115,7 @@ class Training:
     cell: Cell
     made: Path
     target: Path
+    code: dict[str, str]  # digests of the files that decide what comes out
 
     @property
     def arm(self) -> Arm:
@@ -116,6 +135,12 @@ class Training:
 
     def finish(self) -> str:
         """Whatever of the cell is not there yet; says in a line how it ended."""
+        try:
+            return self._finish()
+        except InputError as error:
+            raise InputError(f"{self.study}, {self.cell.name}: {error}") from error
+
+    def _finish(self) -> str:
         first, *others = self.plan.seeds(self.study)
         tried = self._tried(first)
         best = min(tried, key=lambda run: run["validation_rmse"])
@@ -141,13 +166,13 @@ class Training:
         """What find_lr writes; without a rate where the range test found none."""
         scratch = self.folder / "find_lr"
         said = [*self.said, 'train.fit.learning_rate="auto"', 'train.fit.scaling.rule="none"'] if tuned else self.said
-        made_of = self._made_of({"find_lr": said})
+        made_of = self.made_of({"find_lr": said})
         known = scratch / "made_of.json"
         if not (known.is_file() and known.read_text() == made_of):
             try:
                 find_lr(self.arm.backbone, str(self.prepared / "fit.zarr"), str(scratch), said)
             except InputError as error:
-                if "range test" not in str(error):
+                if not tuned or "range test" not in str(error):
                     raise
                 none = {"learning_rate": None, "edge": None, "rule": "decades"}
                 atomic.write(scratch / "rate.json", json.dumps(none))
@@ -159,7 +184,7 @@ class Training:
         """One run, or what is known of it if it is finished."""
         name = f"rate_{rate['learning_rate']:.2e}"
         run_name = f"{self.arm.input}-{self.arm.backbone}-{self.cell.size}-{seed}"
-        folder, made_of = self.folder / name, self._made_of({"rate": rate, "seed": seed})
+        folder, made_of = self.folder / name, self.made_of({"rate": rate, "seed": seed})
         record = folder / "records" / f"{run_name}.json"
         if record.is_file():
             known: dict[str, Any] = json.loads(record.read_text())
@@ -198,14 +223,12 @@ class Training:
             "machine": machine(),
         }
 
-    def _made_of(self, more: dict[str, Any]) -> str:
-        """A digest of all that decides a run."""
-        chosen = params.read(self.said, "train.fit", f"backbones.{self.arm.backbone}", "predict")
-        data = Store(self.prepared / "fit.zarr").attributes["shards"]
-        code = fingerprint.code(*CODE, f"models/{self.arm.backbone}.py")
-        return fingerprint.digest(
-            self.plan.budget, asdict(self.cell), [params.plain(one) for one in chosen], data, code, more
-        )
+    def made_of(self, more: dict[str, Any]) -> str:
+        """A digest of all that decides a run, or the range test before it."""
+        fit, options, answer = params.read(self.said, "train.fit", f"backbones.{self.arm.backbone}", "predict")
+        asked = [self.plan.budget, asdict(self.cell), params.plain(fit), options, params.plain(answer)]
+        stores = [Store(self.prepared / name).attributes for name in ("fit.zarr", "test.zarr")]
+        return fingerprint.digest(asked, stores, self.code, surroundings(fit, 1), more)
 
 
 def _validation(answers: Path) -> float:

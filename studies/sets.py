@@ -28,7 +28,7 @@ from studies.plan import Plan
 def sets(source: str, name: str, target: str, overrides: Iterable[str] = ()) -> None:
     """Make every problem of the set `name` of the plan `source` in a folder of its own below `target`."""
     asked = plan.read(source)
-    for problem in asked.sets[name].problems:
+    for problem in asked.set(name).problems:
         _problem(asked, name, problem, Path(target) / problem, [*overrides])
         print(f"set {name}: {problem} is ready")
     atomic.write(Path(target) / "budget.json", json.dumps({"budget": asked.budget}) + "\n")

@@ -7,7 +7,7 @@ from pipeline.verdict.words import HEADLINE, SHORTCUTS, decimals_of, number, pla
 
 Tree = dict[str, Any]
 NAMES = {"rmse": "RMSE", "mae": "MAE", "r2": "R²"}
-DECIDED = ("better", "worse", "equivalent", "undecided")
+WORDS = ("better", "worse", "equivalent", "undecided")
 SAID = {
     "better": "better than",
     "worse": "worse than",
@@ -18,7 +18,7 @@ SAID = {
 
 def page(tree: Tree) -> str:
     """The page of a study."""
-    lines = [f"# {tree['question']}", "", spent(tree), ""]
+    lines = [f"# {tree['question']}", "", spent(tree), "", legend(tree), ""]
     for panel in tree["panels"]:
         lines += [f"## {title(panel)}", "", *table(panel), "", paragraph(panel), ""]
     return "\n".join(lines)
@@ -33,8 +33,8 @@ def spent(tree: Tree) -> str:
     """The budget, the machine and the command, in a sentence or two."""
     seeds = len(tree["seeds"])
     rate = (
-        "each arm at the learning rate of its own range test, or half a decade above or below it, whichever did best "
-        "on the validation rows with the first seed"
+        "each arm at the learning rate of its own range test (where that found none, at the best of four decades) or "
+        "half a decade above or below it, whichever did best on the validation rows with the first seed"
         if tree["rate"] == "tuned"
         else "all at the learning rate of params.yaml but where an arm says otherwise"
     )
@@ -45,11 +45,27 @@ def spent(tree: Tree) -> str:
     )
 
 
+def legend(tree: Tree) -> str:
+    """What stands behind ± and in brackets, table and paragraph apart."""
+    panel = tree["panels"][0]
+    said = "± is the standard deviation over seeds."
+    if not compared(panel):
+        return said
+    level, family = panel["confidence"], max(len(compared(each)) for each in tree["panels"])
+    return (
+        f"{said} Brackets in a table are {level:.0%} intervals, each as if it were the only one; those in the "
+        f"paragraphs are widened for all comparisons of their table ({family} or fewer), as is the p that *better* and "
+        f"*worse* need. *Equivalent* rests on the {2 * level - 1:.0%} interval within the margin, and is not widened."
+    )
+
+
 def table(panel: Tree) -> list[str]:
     """Every arm, the best first, and what costs no network or was published, in the same unit."""
-    unit = panel["unit"]
+    unit, several = panel["unit"], any(arm.get("tried", 1) > 1 for arm in panel["arms"])
+    level = f"{panel['confidence']:.0%} interval"
     head = [
-        f"| arm | MAE{unit} | RMSE{unit} | R² | against | ΔRMSE{unit} | ΔMAE{unit} | verdict | rate | s a run |",
+        f"| arm | MAE{unit} | RMSE{unit} | R² | against | ΔRMSE{unit}, {level} | ΔMAE{unit}, {level} | verdict "
+        f"| rate{', of so many tried' if several else ''} | s a run |",
         "|---|---|---|---|---|---|---|---|--:|--:|",
     ]
     ranked = sorted(panel["arms"], key=lambda arm: arm.get("rmse", float("inf")))
@@ -73,9 +89,8 @@ def _line(arm: Tree, digits: int) -> str:
     if arm["failed"]:
         return f"| `{arm['arm']}` | {arm['failed']} |" + " |" * 8
     found = " | ".join(scores(_numbers(arm), digits))
-    return (
-        f"| `{arm['arm']}` | {found} | {_difference(arm, digits)} | {arm['learning_rate']:.2g} | {arm['seconds']:.1f} |"
-    )
+    rate = f"{arm['learning_rate']:.2g}" + (f" of {arm['tried']}" if arm["tried"] > 1 else "")
+    return f"| `{arm['arm']}` | {found} | {_difference(arm, digits)} | {rate} | {arm['seconds']:.1f} |"
 
 
 def score(arm: Tree, metric: str, digits: int) -> str:
@@ -112,17 +127,20 @@ def paragraph(panel: Tree) -> str:
     parts = [_skill(panel)]
     for control in dict.fromkeys(arm["against"] for arm in against):
         own = [arm for arm in against if arm["against"] == control]
-        for word in DECIDED:
+        for word in WORDS:
             having = [arm for arm in own if arm["rmse_difference"]["word"] == word]
-            named = [_with_change(arm, panel["unit"], word, digits) for arm in having]
-            if named:
-                parts.append(f"{_and(named)} {'is' if len(named) == 1 else 'are'} {SAID[word]} `{control}`.")
+            if having:
+                named = _and([_with_change(arm, panel["unit"], word, digits) for arm in having])
+                parts.append(f"{named} {'is' if len(having) == 1 else 'are'} {SAID[word]} `{control}`{_why(having)}.")
     if failed:
-        parts.append(f"Without a result, because a loss was not finite or never fell: {_and(ticked(failed))}.")
-    reasons = dict.fromkeys(arm["rmse_difference"]["reason"] for arm in against if _open(arm))
-    if reasons:
-        parts.append(f"Why not: {'; '.join(reasons)}.")
+        parts.append(f"Without a result, because a loss was not finite: {_and(ticked(failed))}.")
     return " ".join(parts)
+
+
+def _why(having: Sequence[Tree]) -> str:
+    """The reasons why nothing is decided of these arms, where that is so."""
+    reasons = dict.fromkeys(arm["rmse_difference"]["reason"] for arm in having if _open(arm))
+    return f": {'; '.join(reasons)}" if reasons else ""
 
 
 def compared(panel: Tree) -> list[Tree]:
@@ -151,7 +169,7 @@ def _shortest(panel: Tree) -> str:
     if not said:
         return f"{head}, R² {score(arm, 'r2', digits)}"
     apart = sum(word in ("better", "worse") for word in said)
-    standing = "the control"
+    standing = "compared with none" if arm["against"] else "the control"
     if "rmse_difference" in arm:
         standing = f"{SAID[arm['rmse_difference']['word']]} `{arm['against']}`"
     return f"{head}, {standing}; of {len(said)} arms {apart or 'none'} told apart from their control"
@@ -209,7 +227,7 @@ def _skill(panel: Tree) -> str:
 
 
 def _with_change(arm: Tree, unit: str, word: str, digits: int) -> str:
-    if word == "undecided":
+    if word in ("equivalent", "undecided"):
         return f"`{arm['arm']}`"
     change = arm["rmse_difference"]
     return f"`{arm['arm']}` (RMSE {with_interval(change['value'], (*change['corrected'],), digits)}{plain(unit)})"

@@ -7,7 +7,7 @@ from typing import Any
 from pipeline.errors import InputError
 from pipeline.verdict.words import HEADLINE, number, with_interval
 from studies import text
-from studies.text import DECIDED, Tree
+from studies.text import WORDS, Tree
 
 Say = Callable[[Tree], str]
 
@@ -93,14 +93,14 @@ def _ratio(arm: Tree) -> str:
     return f"{middle} % [{low} %, {high} %]"
 
 
-def _within(arm: Tree, limit: float = 5.0) -> str:
+def _at_most(arm: Tree, limit: float = 5.0) -> str:
     """Whether the RMSE is at most so many per cent above the control's."""
     middle, _, high = _relative(arm)
-    if not high > limit:
-        return f"within {limit:g} %"
+    if high <= limit:
+        return f"at most {limit:g} % above it"
     if middle > limit:
-        return f"not within {limit:g} %"
-    return f"within {limit:g} % in the mean, but not by the interval"
+        return f"more than {limit:g} % above it"
+    return f"at most {limit:g} % above it in the mean, but not by the interval"
 
 
 def _halved(arm: Tree) -> str:
@@ -138,7 +138,7 @@ OF_PROBLEM: dict[str, Say] = {
     "arms": lambda one: str(len(one["arms"])),
     "target": lambda one: one["target"],
     "best": lambda one: f"`{text.best(one)['arm']}`",
-    **{word: _listed(word) for word in DECIDED},
+    **{word: _listed(word) for word in WORDS},
 }
 _contrasts: dict[str, Say] = {
     "rmse_difference": _difference("rmse"),
@@ -146,16 +146,17 @@ _contrasts: dict[str, Say] = {
     "rmse_difference_corrected": _difference("rmse", "corrected"),
     "mae_difference_corrected": _difference("mae", "corrected"),
     "ratio": _ratio,
-    "within_5": _within,
+    "at_most_5": _at_most,
     "verdict": _of_contrast("word"),
     "reason": _of_contrast("reason"),
-    "p": lambda arm: f"{arm['rmse_difference']['p']:.2g}",
+    "p_corrected": lambda arm: f"{arm['rmse_difference']['p']:.2g}",
     "against": lambda arm: f"`{arm['against']}`",
 }
 COMPARED = set(_contrasts.values())
 OF_ARM: dict[str, Say] = {
     **{metric: partial(_score, metric) for metric in HEADLINE},
     "learning_rate": lambda arm: f"{arm['learning_rate']:.2g}",
+    "tried": lambda arm: str(arm["tried"]),
     "parameters": lambda arm: f"{arm['parameters']:,}",
     "seconds": lambda arm: f"{arm['seconds']:.1f}",
     "halved": _halved,

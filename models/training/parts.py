@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from copy import deepcopy
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import torch
 from lightning_fabric import Fabric
@@ -128,8 +128,7 @@ class Parts:
 
     def mean(self, values: Sequence[float]) -> list[float]:
         """Of all ranks."""
-        found = self.fabric.all_reduce(torch.tensor(values, dtype=torch.float64), reduce_op="mean")
-        assert isinstance(found, Tensor)
+        found = cast(Tensor, self.fabric.all_reduce(torch.tensor(values, dtype=torch.float64), reduce_op="mean"))
         return found.tolist()
 
     def blamed(self, taken: Taken, step: int) -> NotFinite:

@@ -42,6 +42,7 @@ def panel(problem: str, size: str) -> Tree:
         "target": "log10_axion_mass",
         "unit": " [dex]",
         "lenses": 1490,
+        "confidence": 0.95,
         "arms": [arm("one_cycle", 0.2), arm("constant", 0.25, "worse"), arm("autowu", 0.19, "undecided"), failed],
         "shortcuts": {
             "constant": {"mae": 0.5, "rmse": 0.6, "r2": -0.001},
@@ -60,6 +61,16 @@ def study(name: str = "schedule", budget: str = "smoke", problems: tuple[str, ..
         "epochs": 14,
         "seeds": [0, 1, 2, 3, 4, 5],
         "rate": "tuned",
+        "same": {"train.fit.batch_size": 32},
+        "arms": {
+            "one_cycle": {"input": "arcsinh", "backbone": "cnn", "differs": {}, "against": None},
+            "autowu": {
+                "input": "arcsinh",
+                "backbone": "cnn",
+                "differs": {"train.fit.schedule": {"kind": "autowu"}},
+                "against": "one_cycle",
+            },
+        },
         "machine": "x86_64, 2 cores",
         "seconds": 5400,
         "command": f"dvc repro studies/dvc.yaml:{name}",

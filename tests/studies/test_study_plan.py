@@ -17,7 +17,6 @@ from pipeline.errors import InputError
 from pipeline.params import Params
 from pipeline.scaling import TARGETS
 from studies import plan
-from studies.plan import Plan
 from tests.conftest import ROOT, complaint, yaml
 
 FILE = ROOT / "studies" / "params.yaml"
@@ -166,7 +165,12 @@ def test_there_is_a_stage_for_every_study_and_no_other() -> None:
 Change = tuple[tuple[str, ...], Any, str]
 FAULTS: list[Change] = [
     (("budget",), "tea", "budget: no 'tea'; there are smoke, cpu, gpu"),
-    (("studies", "loss", "control"), "l7", "no arm 'l7'; there are huber"),
+    (("studies", "loss", "control"), "l7", "control: no 'l7'; there are huber"),
+    (("studies", "loss", "arms", "mse", "against"), "l7", "arms.mse.against: no 'l7'; there are huber"),
+    (("studies", "loss", "seeds"), 0, "studies.loss.seeds: Input should be greater than or equal to 1"),
+    (("studies", "loss", "same", "backbones.cnn.width"), 1, "backbones.cnn.width: the options of a network stand tog"),
+    (("budgets", "cpu", "sizes"), ["all", 175], "budgets.cpu.sizes: Value error, all, 175: sizes are to grow"),
+    (("sets", "tuning", "problems", "model_2_rings", "published"), {"us": {"rsme": 1}}, "published.us.rsme"),
     (("studies", "loss", "set"), "moon", "studies.loss.set: no 'moon'; there are tuning"),
     (("studies", "loss", "arms", "mse", "input"), "x", "studies.loss.arms.mse.input: no 'x'; there are raw"),
     (("studies", "loss", "arms", "A-1"), {}, "'A-1': a name is of small letters, digits and _"),
@@ -194,6 +198,8 @@ def test_a_mistake_is_named(where: tuple[str, ...], value: Any, said: str, tmp_p
     assert said in complaint(lambda: plan.read(str(tmp_path / "plan.yaml")))
 
 
-def test_an_unknown_study_is_named() -> None:
+def test_an_unknown_study_or_set_is_named() -> None:
     with pytest.raises(InputError, match="no study 'tea'; there are loss"):
-        Plan.study(PLAN, "tea")
+        PLAN.study("tea")
+    with pytest.raises(InputError, match="no set 'tea'; there are tuning"):
+        PLAN.set("tea")

@@ -10,6 +10,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
+import studies.runs
+from models.training.record import NotFinite
 from pipeline.errors import InputError
 from pipeline.store import Store
 from pipeline.tables import physical
@@ -154,11 +156,87 @@ def test_a_tuned_rate_is_the_one_that_did_best_on_validation(place: Path) -> Non
     cell = json.loads(Path("tuned", "axion-adam-all", "cell.json").read_text())
     best = min(cell["tried"], key=lambda run: run["validation_rmse"])
     *first, low, high = (run["learning_rate"] for run in cell["tried"])
-    assert len(first) in (1, 4)  # the range test's, or decades where it found none
     assert high / low == pytest.approx(10)
     assert any(low * high == pytest.approx(rate**2) for rate in first)
     assert [run["seed"] for run in cell["runs"]] == [3, 4]
     assert {run["learning_rate"] for run in cell["runs"]} == {best["learning_rate"]}
+
+
+@pytest.mark.proof
+def test_decades_are_tried_where_the_range_test_finds_no_rate(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def none(*_: object) -> None:
+        raise InputError("the range test found no rate")
+
+    monkeypatch.setattr(studies.runs, "find_lr", none)
+    runs("plan.json", "rate", "sets", "decades")
+    cell = json.loads(Path("decades", "axion-adam-all", "cell.json").read_text())
+    *first, low, high = (run["learning_rate"] for run in cell["tried"])
+    assert first == [1e-4, 1e-3, 1e-2, 1e-1]
+    best = min(cell["tried"][:4], key=lambda run: run["validation_rmse"])["learning_rate"]
+    assert (low * 10**0.5, high / 10**0.5) == pytest.approx((best, best))
+    results("plan.json", "rate", "sets", "decades", "decades_results")
+    (arm,) = table("decades_results")["panels"][0]["arms"]
+    assert arm["tried"] == 6
+
+
+@pytest.mark.proof
+def test_a_loss_that_is_not_finite_is_a_result(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def train(backbone: str, *words: Any) -> None:
+        if any("mae" in said for said in words[-1]):
+            raise InputError("the loss is not finite") from NotFinite("finite, so the weights have run away", [0])
+        real(backbone, *words)
+
+    real = studies.runs.train
+    monkeypatch.setattr(studies.runs, "train", train)
+    runs("plan.json", "loss", "sets", "failing")
+    results("plan.json", "loss", "sets", "failing", "failed")
+    page = Path("failed", "table.md").read_text()
+    assert "| `mae` | the loss is not finite |" in page
+    assert "Without a result, because a loss was not finite: `mae`." in page
+
+
+def with_arm(differs: dict[str, Any]) -> None:
+    """The plan with another arm in its loss."""
+    tree = json.loads(json.dumps(PLAN))
+    tree["studies"]["loss"]["arms"]["mae"] = differs
+    Path("other_arm.json").write_text(json.dumps(tree))
+
+
+@pytest.mark.proof
+@pytest.mark.parametrize("kind", ["serial", "processes"])
+def test_an_arm_that_cannot_be_trained_is_named(kind: str, place: Path) -> None:
+    with_arm({"backbones.cnn": {"activation": "tea"}})
+    said = complaint(lambda: runs("other_arm.json", "loss", "sets", "never", [f"engine.kind={kind}"]))
+    assert said.startswith("loss, axion-mae-all: backbones.cnn: ")
+    assert "tea" in said
+
+
+@pytest.mark.proof
+def test_runs_of_other_parameters_than_asked_for_are_not_judged(place: Path) -> None:
+    with_arm({"train.fit.loss": {"kind": "mse"}})
+    said = complaint(lambda: results("other_arm.json", "loss", "sets", "runs", "elsewhere"))
+    assert said.startswith("runs/axion-mae-all: trained with other parameters, data, code or versions than today's")
+    assert not Path("elsewhere").exists()
+
+
+@pytest.mark.proof
+def test_arms_that_answer_for_other_lenses_are_not_compared(place: Path) -> None:
+    shutil.copytree("runs", "shuffled")
+    for file in Path("shuffled", "axion-mae-all").rglob("predictions/*.parquet"):
+        table = pd.read_parquet(file)
+        table.iloc[::-1].reset_index(drop=True).to_parquet(file)
+    said = complaint(lambda: results("plan.json", "loss", "sets", "shuffled", "elsewhere"))
+    assert said == "axion: mae answers for other test lenses than huber; train both on one set"
+
+
+@pytest.mark.proof
+def test_the_rate_of_the_table_is_the_one_of_the_steps(place: Path) -> None:
+    """Where a rate follows the size of a batch, not the one that was given."""
+    with_arm({"train.fit.batch_size": 8, "train.fit.scaling": {"rule": "linear", "batch_size": 32}})
+    runs("other_arm.json", "loss", "sets", "scaled")
+    results("other_arm.json", "loss", "sets", "scaled", "scaled_results")
+    rates = {arm["arm"]: arm["learning_rate"] for arm in table("scaled_results")["panels"][0]["arms"]}
+    assert rates["mae"] == pytest.approx(rates["huber"] * 8 / 32)
 
 
 @pytest.mark.proof
