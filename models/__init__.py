@@ -1,15 +1,14 @@
 """Backbones: networks from normalised maps (n, c, h, w) to normalised targets (n, t).
 
 `BACKBONES` is the table. To add one: a file `models/<name>.py` with a function `build`, a line here, a block of options
-and a name in params.yaml. A backbone imports only `models.blocks`, `models.timm_cpu` and third parties, so that the
-dependencies of a run in dvc.yaml are complete.
+and a name in params.yaml. What decides a network is not here but in its file and in `models/network`, so that a new
+line in the table trains no other again. A backbone imports only `models.blocks`, `models.timm_cpu` and third parties,
+so that the dependencies of a run in dvc.yaml are complete.
 """
 
 from collections.abc import Callable, Mapping, Sequence
 from inspect import signature
 from typing import Any
-
-import torch
 
 from models import (
     alternet,
@@ -17,7 +16,6 @@ from models import (
     convnext,
     d4net,
     efficientnetv2,
-    heads,
     resnet,
     vit,
     xalternet,
@@ -25,9 +23,8 @@ from models import (
     xresnet_hybrid,
 )
 from models.blocks import Trunk
-from models.blocks.proxy import join_proxies
-from models.network import Network, fused
-from models.network.initial import initialise
+from models.network import Network
+from models.network.assembly import assembled
 
 BACKBONES: dict[str, Callable[..., Trunk]] = {
     "cnn": cnn.build,
@@ -64,12 +61,7 @@ def build(
         raise ValueError(f"no backbone {name!r}; there are {', '.join(BACKBONES)}")
     _refuse_unknown(options, BACKBONES[name], ("fusion", "head", "init"))
     trunk = BACKBONES[name](in_channels, **options)
-    maps, vectors = torch.zeros(1, in_channels, 64, 64), torch.zeros(1, num_vectors)  # to see what acts on what
-    join_proxies(trunk, maps)
-    fusing, width = fused(fusion, trunk, num_vectors)
-    network = Network(trunk, fusing, heads.build(width, num_targets, **(head or {})))
-    initialise(network, init, maps, vectors)
-    return network
+    return assembled(trunk, in_channels, num_targets, num_vectors, fusion, head or {}, init)
 
 
 def _refuse_unknown(options: Mapping[str, Any], build_: Callable[..., Trunk], common: tuple[str, ...]) -> None:

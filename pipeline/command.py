@@ -18,7 +18,8 @@ def run(stage: Callable[..., None], names: str) -> None:
     overrides = [word for word in sys.argv[1:] if re.match(r"[a-z0-9_.]+=", word)]
     words = [word for word in sys.argv[1:] if word not in overrides]
     if len(words) != len(names.split()):
-        sys.exit(f"usage: python -m pipeline.{stage.__name__} {names} [section.key=value ...]")
+        module = sys.modules["__main__"].__spec__  # of `python -m`
+        sys.exit(f"usage: python -m {module.name if module else stage.__name__} {names} [section.key=value ...]")
     try:
         stage(*words, overrides=overrides)
     except InputError as error:

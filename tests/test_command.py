@@ -31,10 +31,14 @@ def test_a_mistake_is_one_line_and_leaves_nothing(tiny: Path, override: str, lin
     assert not (tiny / "out" / "images.zarr").exists()
 
 
-def test_wrong_words_get_the_usage(tiny: Path) -> None:
-    done = stage(tiny, "pipeline.split", "images.zarr")
+@pytest.mark.parametrize(
+    ("module", "names"),
+    [("pipeline.split", "STORE AUDIT PAIRS SPLIT"), ("studies.judge", "PLAN STUDY SET RUNS FOLDER")],
+)
+def test_wrong_words_get_the_usage(module: str, names: str, tiny: Path) -> None:
+    done = stage(tiny, module, "images.zarr")
     assert done.returncode == 1
-    assert done.stderr == "usage: python -m pipeline.split STORE AUDIT PAIRS SPLIT [section.key=value ...]\n"
+    assert done.stderr == f"usage: python -m {module} {names} [section.key=value ...]\n"
 
 
 def test_a_run_of_more_rows_than_there_are_or_an_unknown_option_is_one_line(tiny: Path) -> None:

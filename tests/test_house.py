@@ -12,7 +12,7 @@ from tests.conftest import ROOT
 
 FILES = sorted(path for room in ("pipeline", "features", "models") for path in (ROOT / room).rglob("*.py"))
 ROOMS = {"pipeline", "features", "models", "studies", "tests", "benchmarks"}
-STAGES = {path.stem for path in (ROOT / "pipeline").glob("*.py") if "__main__" in path.read_text()}
+STAGES = {path.stem for path in (ROOT / "pipeline").glob("*.py") if 'if __name__ == "__main__"' in path.read_text()}
 BACKBONES = {path.stem for path in (ROOT / "models").glob("*.py")} - {"__init__", "timm_cpu"}
 
 
