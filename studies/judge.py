@@ -17,6 +17,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from jaxtyping import Int
 
 from models.training.settings import scaled
 from pipeline import atomic, lenses, params, tables
@@ -25,6 +26,7 @@ from pipeline.contrasts.families import benjamini_hochberg
 from pipeline.contrasts.verdict import Contrast, judge
 from pipeline.errors import InputError
 from pipeline.params import Compare
+from pipeline.scores.intervals import interval
 from pipeline.scores.point import METRICS
 from pipeline.verdict import cells as reading
 from pipeline.verdict.cells import Cell
@@ -158,7 +160,10 @@ def _panel(own: Study, here: list[Trained], target: str, made: Path, chosen: Com
         "unit": unit,
         "lenses": len(first.truth),
         "confidence": chosen.confidence,
-        "arms": [_arm(one, cells.get(one.cell.arm), own.against(one.cell.arm), judged) for one in here],
+        "arms": [
+            _arm(one, cells.get(one.cell.arm), own.against(one.cell.arm), judged, groups, chosen.confidence)
+            for one in here
+        ],
         "shortcuts": plain,
     }
 
@@ -172,7 +177,14 @@ def _of_the_same_lenses(cells: Mapping[str, Cell], made: Path) -> Cell:
     return first
 
 
-def _arm(one: Trained, cell: Cell | None, against: str | None, judged: Mapping[str, Mapping[str, Contrast]]) -> Tree:
+def _arm(
+    one: Trained,
+    cell: Cell | None,
+    against: str | None,
+    judged: Mapping[str, Mapping[str, Contrast]],
+    groups: Int[np.ndarray, " n"],
+    confidence: float,
+) -> Tree:
     """A line of the table."""
     line: Tree = {"arm": one.cell.arm, "failed": one.failed, "against": against}
     if cell is None:
@@ -181,19 +193,22 @@ def _arm(one: Trained, cell: Cell | None, against: str | None, judged: Mapping[s
     values = by_seed(cell, HEADLINE)
     line |= {name: _short(each.mean()) for name, each in values.items()}
     line |= {f"{name}_std": _short(each.std(ddof=1)) for name, each in values.items() if len(each) > 1}
+    for name in HEADLINE:
+        found = interval(METRICS[name], cell.truth, cell.prediction, groups, confidence)
+        line[f"{name}_interval"] = [_short(found.low), _short(found.high)]
     line |= {"learning_rate": _short(one.rate), "parameters": runs[0]["parameters"]}
     line |= {"seconds": round(sum(run["seconds"] for run in runs) / len(runs), 1), "tried": len(one.record["tried"])}
     line["halved"] = [halved(losses) for losses in one.losses.values()]
     for metric, contrasts in judged.items():
         if one.cell.arm in contrasts:
-            found = contrasts[one.cell.arm]
+            contrast = contrasts[one.cell.arm]
             line[f"{metric}_difference"] = {
-                "value": _short(found.difference),
-                "interval": [_short(end) for end in found.interval],
-                "corrected": [_short(end) for end in found.corrected],
-                "p": _short(found.p_corrected),
-                "word": found.word,
-                "reason": found.reason,
+                "value": _short(contrast.difference),
+                "interval": [_short(end) for end in contrast.interval],
+                "corrected": [_short(end) for end in contrast.corrected],
+                "p": _short(contrast.p_corrected),
+                "word": contrast.word,
+                "reason": contrast.reason,
             }
     return line
 

@@ -5,10 +5,11 @@ at the beginning of a line for a block. What it may ask for:
 
     WHAT                           question, images, epochs, seeds, seconds, hours, machine, command, answer
     PROBLEM WHAT                   lenses, arms, target, best, better, worse, equivalent, undecided
-    PROBLEM ARM WHAT               mae, rmse, r2 (± standard deviation over seeds), learning_rate, tried (of so many
-                                   rates), parameters, seconds, halved; of a compared arm: rmse_difference,
-                                   mae_difference [95 % interval], each with _corrected behind it [interval of the
-                                   family], ratio [95 % interval], at_most_5, verdict, reason, p_corrected, against
+    PROBLEM ARM WHAT               mae, rmse, r2 (± standard deviation over seeds), each with _interval behind it [95 %
+                                   interval]; learning_rate, tried (of so many rates), parameters, seconds, halved; of
+                                   a compared arm: rmse_difference, mae_difference [95 % interval], each with _corrected
+                                   behind it [interval of the family], ratio [95 % interval], at_most_5, verdict,
+                                   reason, p_corrected, against
     PROBLEM shortcut NAME WHAT     mae, rmse, r2 of what costs no network
     PROBLEM published NAME WHAT    the same of what others have said, as far as they have
 

@@ -48,12 +48,11 @@ def spent(tree: Tree) -> str:
 def legend(tree: Tree) -> str:
     """What stands behind ± and in brackets, table and paragraph apart."""
     panel = tree["panels"][0]
-    said = "± is the standard deviation over seeds."
-    if not compared(panel):
-        return said
     level, family = panel["confidence"], max(len(compared(each)) for each in tree["panels"])
+    if not family:
+        return f"Brackets are {level:.0%} intervals for other seeds and other lenses."
     return (
-        f"{said} Brackets in a table are {level:.0%} intervals, each as if it were the only one; those in the "
+        f"± is the standard deviation over seeds. Brackets in a table are {level:.0%} intervals, each as if it were the only one; those in the "
         f"paragraphs are widened for all comparisons of their table ({family} or fewer), as is the p that *better* and "
         f"*worse* need. *Equivalent* rests on the {2 * level - 1:.0%} interval within the margin, and is not widened."
     )
@@ -63,21 +62,28 @@ def table(panel: Tree) -> list[str]:
     """Every arm, the best first, and what costs no network or was published, in the same unit."""
     unit, several = panel["unit"], any(arm.get("tried", 1) > 1 for arm in panel["arms"])
     level = f"{panel['confidence']:.0%} interval"
+    ranked = sorted(panel["arms"], key=lambda arm: arm.get("rmse", float("inf")))
+    if not compared(panel):
+        head = [
+            f"| arm | MAE{unit}, {level} | RMSE{unit}, {level} | R², {level} | rate | s a run |",
+            "|---|---|---|---|--:|--:|",
+        ]
+        return head + [_measured(arm, decimals(panel)) for arm in ranked] + _others(panel, 2)
     head = [
         f"| arm | MAE{unit} | RMSE{unit} | R² | against | ΔRMSE{unit}, {level} | ΔMAE{unit}, {level} | verdict "
         f"| rate{', of so many tried' if several else ''} | s a run |",
         "|---|---|---|---|---|---|---|---|--:|--:|",
     ]
-    ranked = sorted(panel["arms"], key=lambda arm: arm.get("rmse", float("inf")))
-    plain_lines = [
-        _plain(SHORTCUTS.get(name, name), values, decimals(panel)) for name, values in panel["shortcuts"].items()
-    ]
-    return (
-        head
-        + [_line(arm, decimals(panel)) for arm in ranked]
-        + plain_lines
-        + [_published(*each) for each in panel["published"].items()]
-    )
+    return head + [_line(arm, decimals(panel)) for arm in ranked] + _others(panel, 6)
+
+
+def _others(panel: Tree, empty: int) -> list[str]:
+    """What costs no network, and what others have said of theirs, which are other images and other budgets; with so
+    many empty cells behind."""
+    named = {SHORTCUTS.get(name, name): scores(said, decimals(panel)) for name, said in panel["shortcuts"].items()}
+    for name, said in panel["published"].items():
+        named[f"published: {name}"] = [f"{said[metric]:g}" if metric in said else "" for metric in HEADLINE]
+    return [f"| {name} | {' | '.join(shown)} |" + " |" * empty for name, shown in named.items()]
 
 
 def decimals(panel: Tree) -> int:
@@ -91,6 +97,20 @@ def _line(arm: Tree, digits: int) -> str:
     found = " | ".join(scores(_numbers(arm), digits))
     rate = f"{arm['learning_rate']:.2g}" + (f" of {arm['tried']}" if arm["tried"] > 1 else "")
     return f"| `{arm['arm']}` | {found} | {_difference(arm, digits)} | {rate} | {arm['seconds']:.1f} |"
+
+
+def _measured(arm: Tree, digits: int) -> str:
+    """A line of a table that compares nothing."""
+    if arm["failed"]:
+        return f"| `{arm['arm']}` | {arm['failed']} |" + " |" * 4
+    found = " | ".join(in_interval(arm, metric, digits) for metric in HEADLINE)
+    return f"| `{arm['arm']}` | {found} | {arm['learning_rate']:.2g} | {arm['seconds']:.1f} |"
+
+
+def in_interval(arm: Tree, metric: str, digits: int) -> str:
+    """The mean over seeds, and where it would lie for other seeds and lenses."""
+    middle, low, high = (number(each, f".{digits}f") for each in (arm[metric], *arm[f"{metric}_interval"]))
+    return f"{middle} [{low}, {high}]"
 
 
 def score(arm: Tree, metric: str, digits: int) -> str:
@@ -108,16 +128,6 @@ def _difference(arm: Tree, digits: int) -> str:
     rmse, mae = arm["rmse_difference"], arm["mae_difference"]
     shown = (with_interval(each["value"], (*each["interval"],), digits) for each in (rmse, mae))
     return f"`{arm['against']}` | {' | '.join(shown)} | **{rmse['word']}**"
-
-
-def _plain(name: str, values: Tree, digits: int) -> str:
-    return f"| {name} | {' | '.join(scores(values, digits))} |" + " |" * 6
-
-
-def _published(name: str, values: Tree) -> str:
-    """What others have said of theirs, which are other images and other budgets."""
-    shown = (f"{values[metric]:g}" if metric in values else "" for metric in ("mae", "rmse", "r2"))
-    return f"| published: {name} | {' | '.join(shown)} |" + " |" * 6
 
 
 def paragraph(panel: Tree) -> str:
@@ -188,20 +198,23 @@ def hardest(panel: Tree) -> str:
 
 def short(tree: Tree) -> list[str]:
     """A table of a line a problem: the best arm beside the best shortcut and what has been published."""
-    names = ("problem", "arm", "MAE", "RMSE", "R²", "best shortcut", "its MAE", "its RMSE", "its R²", "published")
+    level = f"{tree['panels'][0]['confidence']:.0%} interval"
+    names = ("problem", "arm", f"MAE, {level}", f"R², {level}", "best shortcut", "its MAE", "its R²", "published")
     head = [f"| {' | '.join(names)} |", f"|{'---|' * len(names)}"]
     return head + [_short_line(panel) for panel in tree["panels"]]
 
 
 def _short_line(panel: Tree) -> str:
     arm, name = best(panel), hardest(panel)
-    shortcut = panel["shortcuts"][name]
+    mae, _, r2 = scores(panel["shortcuts"][name], decimals(panel))
     cells = [
         title(panel) + panel["unit"],
         f"`{arm['arm']}`",
-        *scores(_numbers(arm), decimals(panel)),
+        in_interval(arm, "mae", decimals(panel)),
+        in_interval(arm, "r2", 3),
         SHORTCUTS.get(name, name),
-        *scores(shortcut, decimals(panel)),
+        mae,
+        r2,
         "; ".join(f"{who}: {_metrics(said)}" for who, said in panel["published"].items()),
     ]
     return f"| {' | '.join(cells)} |"

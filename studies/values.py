@@ -70,6 +70,10 @@ def _score(metric: str, arm: Tree) -> str:
     return text.score(arm, metric, arm["digits"])
 
 
+def _in_interval(metric: str, arm: Tree) -> str:
+    return text.in_interval(arm, metric, 3 if metric == "r2" else arm["digits"])
+
+
 def _difference(metric: str, interval: str = "interval") -> Say:
     def say(arm: Tree) -> str:
         found = arm[f"{metric}_difference"]
@@ -155,6 +159,7 @@ _contrasts: dict[str, Say] = {
 COMPARED = set(_contrasts.values())
 OF_ARM: dict[str, Say] = {
     **{metric: partial(_score, metric) for metric in HEADLINE},
+    **{f"{metric}_interval": partial(_in_interval, metric) for metric in HEADLINE},
     "learning_rate": lambda arm: f"{arm['learning_rate']:.2g}",
     "tried": lambda arm: str(arm["tried"]),
     "parameters": lambda arm: f"{arm['parameters']:,}",

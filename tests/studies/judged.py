@@ -27,6 +27,7 @@ def difference(value: float, word: str) -> Tree:
 def arm(name: str, rmse: float, word: str = "") -> Tree:
     line = {"arm": name, "failed": "", "against": "one_cycle" if word else None}
     line |= {"mae": 0.8 * rmse, "rmse": rmse, "r2": 1 - rmse, "mae_std": 0.001, "rmse_std": 0.002, "r2_std": 0.003}
+    line |= {f"{name}_interval": [line[name] - 0.05, line[name] + 0.06] for name in ("mae", "rmse", "r2")}
     line |= {"learning_rate": 0.00316, "parameters": 73456, "seconds": 12.5, "tried": 3}
     line["halved"] = [4, 3, 5, 4, None if name == "constant" else 12, 4]
     if word:

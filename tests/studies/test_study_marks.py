@@ -42,6 +42,8 @@ VALUES = {
     f"{AT}@175 undecided": "`autowu`",
     f"{AT} one_cycle mae": "0.1600 ± 0.0010",
     f"{AT} one_cycle r2": "0.8000 ± 0.0030",
+    f"{AT} one_cycle mae_interval": "0.1600 [0.1100, 0.2200]",
+    f"{AT} one_cycle r2_interval": "0.800 [0.750, 0.860]",
     f"{AT} best rmse": "0.1900 ± 0.0020",
     f"{AT} constant rmse": "0.2500 ± 0.0020",  # the arm of this name
     f"{AT} shortcut constant rmse": "0.6000",
@@ -192,7 +194,7 @@ def test_an_optional_block_comes_and_goes_with_the_results() -> None:
     assert filled(page, "README.md", {}) == page
     shown = filled(page, "README.md", RESULTS)
     assert "ResNet34, 300 epochs: MAE 0.2162" in shown
-    assert "| `autowu` | 0.1520 ± 0.0010 | 0.1900 ± 0.0020 |" in shown
+    assert "| `autowu` | 0.1520 [0.1020, 0.2120] | 0.810 [0.760, 0.870] |" in shown
     assert filled(shown, "README.md", {}) == page
 
 
