@@ -51,10 +51,12 @@ def legend(tree: Tree) -> str:
     level, family = panel["confidence"], max(len(compared(each)) for each in tree["panels"])
     if not family:
         return f"Brackets are {level:.0%} intervals for other seeds and other lenses."
+    most = f"{family}{' or fewer' * (len(tree['panels']) > 1)}"
     return (
-        f"± is the standard deviation over seeds. Brackets in a table are {level:.0%} intervals, each as if it were the only one; those in the "
-        f"paragraphs are widened for all comparisons of their table ({family} or fewer), as is the p that *better* and "
-        f"*worse* need. *Equivalent* rests on the {2 * level - 1:.0%} interval within the margin, and is not widened."
+        f"± is the standard deviation over seeds. Brackets in a table are {level:.0%} intervals, each as if it were "
+        f"the only one; those in the paragraphs are widened for all comparisons of their table ({most}), as is the p "
+        f"that *better* and *worse* need. *Equivalent* rests on the {2 * level - 1:.0%} interval within the margin, "
+        "and is not widened."
     )
 
 
