@@ -111,7 +111,8 @@ def _measured(arm: Tree, digits: int) -> str:
 
 def in_interval(arm: Tree, metric: str, digits: int) -> str:
     """The mean over seeds, and where it would lie for other seeds and lenses."""
-    middle, low, high = (number(each, f".{digits}f") for each in (arm[metric], *arm[f"{metric}_interval"]))
+    form = ".3f" if metric == "r2" else f".{digits}f"
+    middle, low, high = (number(each, form) for each in (arm[metric], *arm[f"{metric}_interval"]))
     return f"{middle} [{low}, {high}]"
 
 
@@ -213,7 +214,7 @@ def _short_line(panel: Tree) -> str:
         title(panel) + panel["unit"],
         f"`{arm['arm']}`",
         in_interval(arm, "mae", decimals(panel)),
-        in_interval(arm, "r2", 3),
+        in_interval(arm, "r2", decimals(panel)),
         SHORTCUTS.get(name, name),
         mae,
         r2,
@@ -235,7 +236,8 @@ def _skill(panel: Tree) -> str:
         for each in (arm, panel["shortcuts"]["constant"], panel["shortcuts"][name])
     )
     return (
-        f"{len(there)} arms on {panel['lenses']} test lenses. The smallest RMSE is that of `{arm['arm']}`, "
+        f"{len(there)} arm{'s' * (len(there) != 1)} on {panel['lenses']} test lenses. "
+        f"The smallest RMSE is that of `{arm['arm']}`, "
         f"{own}{plain(panel['unit'])} (R² {number(arm['r2'], '.3f')}); a constant has "
         f"{constant}, the best shortcut ({SHORTCUTS.get(name, name)}) {shortcut}."
     )

@@ -71,7 +71,7 @@ def _score(metric: str, arm: Tree) -> str:
 
 
 def _in_interval(metric: str, arm: Tree) -> str:
-    return text.in_interval(arm, metric, 3 if metric == "r2" else arm["digits"])
+    return text.in_interval(arm, metric, arm["digits"])
 
 
 def _difference(metric: str, interval: str = "interval") -> Say:
