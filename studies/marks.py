@@ -20,6 +20,7 @@ best. A block's mark and its `<!--/-->` stand on lines of their own:
     <!--= paragraph STUDY/BUDGET [PROBLEM] -->    the paragraph alone
     <!--= figure STUDY/BUDGET -->
     <!--= spent STUDY/BUDGET -->                  budget, machine and command
+    <!--= legend STUDY/BUDGET -->                 what brackets are; of a whole study's table, below it anyway
     <!--= short STUDY/BUDGET -->                  a line a problem: the best arm, the best shortcut, what is published
 
 `<!--=? table …` is a block that stays empty until there are results. Marks in code are left as they are.
@@ -115,6 +116,7 @@ def _table(tree: Tree, rest: list[str], name: str) -> Iterator[str]:
         yield from [""] * bool(number)
         yield from [f"**{text.title(one)}**", ""] * (len(chosen) > 1)
         yield from [*text.table(one), "", text.paragraph(one)]
+    yield from ["", text.legend(tree)] * (not rest)
 
 
 def _paragraph(tree: Tree, rest: list[str], name: str) -> Iterator[str]:
@@ -126,7 +128,7 @@ def _paragraph(tree: Tree, rest: list[str], name: str) -> Iterator[str]:
 def _figure(tree: Tree, rest: list[str], name: str) -> Iterator[str]:
     _whole(rest)
     where = relpath(f"{FIGURES}/{figure_name(tree)}", Path(name).parent)
-    yield f"![{tree['question']} The RMSE of every arm at the budget {tree['budget']}]({where})"
+    yield f"![{tree['question']} Every arm at the budget {tree['budget']}]({where})"
 
 
 def figure_name(tree: Tree) -> str:
@@ -143,9 +145,21 @@ def _spent(tree: Tree, rest: list[str], name: str) -> Iterator[str]:
     yield text.spent(tree)
 
 
+def _legend(tree: Tree, rest: list[str], name: str) -> Iterator[str]:
+    _whole(rest)
+    yield text.legend(tree)
+
+
 def _short(tree: Tree, rest: list[str], name: str) -> Iterator[str]:
     _whole(rest)
     yield from [*text.short(tree), "", f"{text.spent(tree)} What is published is of others' images and trainings."]
 
 
-BLOCKS = {"table": _table, "paragraph": _paragraph, "figure": _figure, "spent": _spent, "short": _short}
+BLOCKS = {
+    "table": _table,
+    "paragraph": _paragraph,
+    "figure": _figure,
+    "spent": _spent,
+    "legend": _legend,
+    "short": _short,
+}

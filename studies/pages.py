@@ -19,7 +19,7 @@ from pipeline import atomic
 from pipeline.errors import InputError
 from studies import plan
 from studies.marks import FIGURES, Results, figure_name, filled
-from studies.text import Tree, legend, title
+from studies.text import Tree, title
 from studies.values import called
 
 PAGES = "docs/results"
@@ -124,7 +124,7 @@ def _page(study: str, trees: list[Tree]) -> Iterator[str]:
     for tree in trees:
         key = f"{study}/{tree['budget']}"
         yield from ["", f"## Budget {tree['budget']}", "", *_block(f"spent {key}"), "", *_arms(tree)]
-        yield from ["", *_block(f"figure {key}"), "", legend(tree)]
+        yield from ["", *_block(f"figure {key}"), "", *_block(f"legend {key}")]
         if study in ALSO:
             yield from ["", ALSO[study].format(budget=tree["budget"])]
         for panel in tree["panels"]:
