@@ -72,20 +72,20 @@ def table(panel: Tree) -> list[str]:
         ]
         return head + [_measured(arm, decimals(panel)) for arm in ranked] + _others(panel, 2)
     head = [
-        f"| arm | MAE{unit} | RMSE{unit} | R² | against | ΔRMSE{unit}, {level} | ΔMAE{unit}, {level} | verdict "
+        f"| arm | verdict | MAE{unit} | RMSE{unit} | R² | against | ΔRMSE{unit}, {level} | ΔMAE{unit}, {level} "
         f"| rate{', of so many tried' if several else ''} | s a run |",
         "|---|---|---|---|---|---|---|---|--:|--:|",
     ]
-    return head + [_line(arm, decimals(panel)) for arm in ranked] + _others(panel, 6)
+    return head + [_line(arm, decimals(panel)) for arm in ranked] + _others(panel, 5, before=1)
 
 
-def _others(panel: Tree, empty: int) -> list[str]:
+def _others(panel: Tree, behind: int, before: int = 0) -> list[str]:
     """What costs no network, and what others have said of theirs, which are other images and other budgets; with so
-    many empty cells behind."""
+    many empty cells behind and before."""
     named = {SHORTCUTS.get(name, name): scores(said, decimals(panel)) for name, said in panel["shortcuts"].items()}
     for name, said in panel["published"].items():
         named[f"published: {name}"] = [f"{said[metric]:g}" if metric in said else "" for metric in HEADLINE]
-    return [f"| {name} | {' | '.join(shown)} |" + " |" * empty for name, shown in named.items()]
+    return [f"| {name} |{' |' * before} {' | '.join(shown)} |{' |' * behind}" for name, shown in named.items()]
 
 
 def decimals(panel: Tree) -> int:
@@ -98,7 +98,8 @@ def _line(arm: Tree, digits: int) -> str:
         return f"| `{arm['arm']}` | {arm['failed']} |" + " |" * 8
     found = " | ".join(scores(_numbers(arm), digits))
     rate = f"{arm['learning_rate']:.2g}" + (f" of {arm['tried']}" if arm["tried"] > 1 else "")
-    return f"| `{arm['arm']}` | {found} | {_difference(arm, digits)} | {rate} | {arm['seconds']:.1f} |"
+    word = f"**{arm['rmse_difference']['word']}**" if "rmse_difference" in arm else ""
+    return f"| `{arm['arm']}` | {word} | {found} | {_difference(arm, digits)} | {rate} | {arm['seconds']:.1f} |"
 
 
 def _measured(arm: Tree, digits: int) -> str:
@@ -127,10 +128,10 @@ def _numbers(arm: Tree) -> dict[str, float]:
 
 def _difference(arm: Tree, digits: int) -> str:
     if "rmse_difference" not in arm:
-        return " | | |"
-    rmse, mae = arm["rmse_difference"], arm["mae_difference"]
-    shown = (with_interval(each["value"], (*each["interval"],), digits) for each in (rmse, mae))
-    return f"`{arm['against']}` | {' | '.join(shown)} | **{rmse['word']}**"
+        return " | |"
+    both = (arm["rmse_difference"], arm["mae_difference"])
+    shown = (with_interval(each["value"], (*each["interval"],), digits) for each in both)
+    return f"`{arm['against']}` | {' | '.join(shown)}"
 
 
 def paragraph(panel: Tree) -> str:

@@ -89,7 +89,7 @@ def test_budgets_are_sections_of_their_own(root: Path) -> None:
     for part in sections:
         marks = [found["says"] for found in SCAN.finditer(part) if found["says"]]
         assert {re.findall(r"schedule/(\w+)", says)[0] for says in marks} == {part.split("\n")[0]}
-        assert part.count("| arm | MAE") == part.count("\n### ") == 2
+        assert part.count("| arm | verdict |") == part.count("\n### ") == 2
     assert "schedule/" not in head
 
 
