@@ -108,7 +108,7 @@ def _compared(axis: Axes, panel: Tree) -> None:
 
 
 def _measured(axis: Axes, panel: Tree, metric: str) -> None:
-    """Networks, what costs none, and what has been published."""
+    """Networks with their intervals, what costs none, and what has been published."""
     arms = [arm | {"kind": "network"} for arm in panel["arms"] if not arm["failed"]]
     shortcuts = [
         {"arm": SHORTCUTS.get(name, name), "kind": "shortcut", **said} for name, said in panel["shortcuts"].items()
@@ -118,7 +118,9 @@ def _measured(axis: Axes, panel: Tree, metric: str) -> None:
     rows.sort(key=lambda row: row[metric], reverse=metric != "r2")
     for line, row in enumerate(rows):
         mark, colour = KINDS[row["kind"]]
-        axis.errorbar(row[metric], line, xerr=row.get(f"{metric}_std"), fmt=mark, color=colour, ms=4.5, lw=1, capsize=2)
+        low, high = row.get(f"{metric}_interval", [row[metric]] * 2)
+        reach = None if low == high else [[row[metric] - low], [high - row[metric]]]
+        axis.errorbar(row[metric], line, xerr=reach, fmt=mark, color=colour, ms=4.5, lw=1, capsize=2)
     axis.set_yticks(range(len(rows)), [row["arm"] for row in rows])
     axis.set_ylim(-0.6, len(rows) - 0.4)
-    axis.set_xlabel(f"{NAMES[metric]}{'' if metric == 'r2' else panel['unit']}, ± standard deviation over seeds")
+    axis.set_xlabel(f"{NAMES[metric]}{'' if metric == 'r2' else panel['unit']}, {panel['confidence']:.0%} interval")
