@@ -118,8 +118,8 @@ def _measured(axis: Axes, panel: Tree, metric: str) -> None:
     rows.sort(key=lambda row: row[metric], reverse=metric != "r2")
     for line, row in enumerate(rows):
         mark, colour = KINDS[row["kind"]]
-        low, high = row.get(f"{metric}_interval", [row[metric]] * 2)
-        reach = None if low == high else [[row[metric] - low], [high - row[metric]]]
+        ends = row.get(f"{metric}_interval")
+        reach = [[row[metric] - ends[0]], [ends[1] - row[metric]]] if ends else None
         axis.errorbar(row[metric], line, xerr=reach, fmt=mark, color=colour, ms=4.5, lw=1, capsize=2)
     axis.set_yticks(range(len(rows)), [row["arm"] for row in rows])
     axis.set_ylim(-0.6, len(rows) - 0.4)

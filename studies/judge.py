@@ -17,21 +17,20 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from jaxtyping import Int
 
-from models.training.settings import scaled
 from pipeline import atomic, lenses, params, tables
 from pipeline.command import run
 from pipeline.contrasts.families import benjamini_hochberg
 from pipeline.contrasts.verdict import Contrast, judge
 from pipeline.errors import InputError
+from pipeline.fitting import settings_of
 from pipeline.params import Compare
-from pipeline.scores.intervals import interval
+from pipeline.scores.intervals import Interval, interval
 from pipeline.scores.point import METRICS
 from pipeline.verdict import cells as reading
 from pipeline.verdict.cells import Cell
 from pipeline.verdict.judging import how
-from pipeline.verdict.measures import by_seed
+from pipeline.verdict.measures import summary
 from pipeline.verdict.words import HEADLINE
 from studies import figure, plan, text
 from studies.plan import Plan, Study
@@ -111,7 +110,7 @@ def _read(one: Training) -> Trained:
     if [run["made_of"] for run in runs] != due:
         raise InputError(f"{folder}: trained with other parameters, data, code or versions than today's; {again}")
     fit = params.read(one.said, "train.fit")
-    rate = scaled(runs[0]["learning_rate"], fit.batch_size, fit.scaling.rule, fit.scaling.batch_size)
+    rate = settings_of(fit, runs[0]["learning_rate"], None, fit.device).learning_rate
     found = Trained(cell, record, rate, {}, {})
     if found.failed:
         return found
@@ -156,12 +155,18 @@ def _panel(own: Study, here: list[Trained], target: str, made: Path, chosen: Com
     judged = {
         metric: judge(errors, wanted, groups, how(chosen, metric), benjamini_hochberg) for metric in ("rmse", "mae")
     }
+    measured = {
+        arm: {
+            name: interval(METRICS[name], cell.truth, cell.prediction, groups, chosen.confidence) for name in HEADLINE
+        }
+        for arm, cell in cells.items()
+    }
     return {
         "unit": unit,
         "lenses": len(first.truth),
         "confidence": chosen.confidence,
         "arms": [
-            _arm(one, cells.get(one.cell.arm), own.against(one.cell.arm), judged, groups, chosen.confidence)
+            _arm(one, cells.get(one.cell.arm), own.against(one.cell.arm), judged, measured.get(one.cell.arm, {}))
             for one in here
         ],
         "shortcuts": plain,
@@ -182,20 +187,15 @@ def _arm(
     cell: Cell | None,
     against: str | None,
     judged: Mapping[str, Mapping[str, Contrast]],
-    groups: Int[np.ndarray, " n"],
-    confidence: float,
+    measured: Mapping[str, Interval],
 ) -> Tree:
     """A line of the table."""
     line: Tree = {"arm": one.cell.arm, "failed": one.failed, "against": against}
     if cell is None:
         return line
     runs = one.record["runs"]
-    values = by_seed(cell, HEADLINE)
-    line |= {name: _short(each.mean()) for name, each in values.items()}
-    line |= {f"{name}_std": _short(each.std(ddof=1)) for name, each in values.items() if len(each) > 1}
-    for name in HEADLINE:
-        found = interval(METRICS[name], cell.truth, cell.prediction, groups, confidence)
-        line[f"{name}_interval"] = [_short(found.low), _short(found.high)]
+    line |= {name: _short(value) for name, value in summary(cell, measured).items()}
+    line |= {f"{name}_interval": [_short(each.low), _short(each.high)] for name, each in measured.items()}
     line |= {"learning_rate": _short(one.rate), "parameters": runs[0]["parameters"]}
     line |= {"seconds": round(sum(run["seconds"] for run in runs) / len(runs), 1), "tried": len(one.record["tried"])}
     line["halved"] = [halved(losses) for losses in one.losses.values()]

@@ -65,13 +65,9 @@ def runs(source: str, study: str, made: str, target: str, overrides: Iterable[st
 
 def trainings(asked: Plan, study: str, made: Path, target: Path) -> "list[Training]":
     """Every cell of a study. The code is looked at once: in hours it may not be what is running any more."""
-    code = {each.backbone: _code(each.backbone) for each in asked.study(study).arms.values()}
     arms = asked.study(study).arms
+    code = {name: fingerprint.code(*CODE, f"models/{name}.py") for name in {arm.backbone for arm in arms.values()}}
     return [Training(asked, study, cell, made, target, code[arms[cell.arm].backbone]) for cell in asked.cells(study)]
-
-
-def _code(backbone: str) -> dict[str, str]:
-    return fingerprint.code(*CODE, f"models/{backbone}.py")
 
 
 def _finished(cells: "list[Training]", how: Engine) -> Iterator[str]:
@@ -225,10 +221,15 @@ class Training:
 
     def made_of(self, more: dict[str, Any]) -> str:
         """A digest of all that decides a run, or the range test before it."""
+        return fingerprint.digest(*self._shared, more)
+
+    @cached_property
+    def _shared(self) -> tuple[Any, ...]:
+        """What all runs of the cell are made of."""
         fit, options, answer = params.read(self.said, "train.fit", f"backbones.{self.arm.backbone}", "predict")
         asked = [self.plan.budget, asdict(self.cell), params.plain(fit), options, params.plain(answer)]
         stores = [Store(self.prepared / name).attributes for name in ("fit.zarr", "test.zarr")]
-        return fingerprint.digest(asked, stores, self.code, surroundings(fit, 1), more)
+        return asked, stores, self.code, surroundings(fit, 1)
 
 
 def _validation(answers: Path) -> float:

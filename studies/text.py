@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from pipeline.verdict.words import HEADLINE, SHORTCUTS, decimals_of, number, plain, scores, with_interval
+from pipeline.verdict.words import HEADLINE, SHORTCUTS, bracketed, decimals_of, number, plain, scores, with_interval
 
 Tree = dict[str, Any]
 NAMES = {"rmse": "RMSE", "mae": "MAE", "r2": "R²"}
@@ -112,9 +112,7 @@ def _measured(arm: Tree, digits: int) -> str:
 
 def in_interval(arm: Tree, metric: str, digits: int) -> str:
     """The mean over seeds, and where it would lie for other seeds and lenses."""
-    form = ".3f" if metric == "r2" else f".{digits}f"
-    middle, low, high = (number(each, form) for each in (arm[metric], *arm[f"{metric}_interval"]))
-    return f"{middle} [{low}, {high}]"
+    return bracketed(arm[metric], (*arm[f"{metric}_interval"],), ".3f" if metric == "r2" else f".{digits}f")
 
 
 def score(arm: Tree, metric: str, digits: int) -> str:

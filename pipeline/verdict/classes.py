@@ -9,7 +9,7 @@ from jaxtyping import Float, Int
 from pipeline.scores import classes
 from pipeline.scores.intervals import Interval
 from pipeline.verdict.cells import Cell, Key
-from pipeline.verdict.words import number
+from pipeline.verdict.words import bracketed, number
 
 MEANINGLESS = ("median_error", "nmad", "outliers")  # of errors from labels that are 0 or 1
 SHOWN = {"auc": "AUC", "accuracy": "accuracy", "brier": "Brier score", "log_loss": "log loss", "slope_truth": "slope"}
@@ -94,4 +94,4 @@ def _value(one: Interval | float) -> float:
 
 
 def _with_interval(one: Interval) -> str:
-    return f"{number(one.value)} [{number(one.low)}, {number(one.high)}]"
+    return bracketed(one.value, (one.low, one.high))

@@ -57,8 +57,8 @@ def beyond(skill: Mapping[Arm, Interval], shortcut: str, several_sizes: bool) ->
     """How much of the best shortcut's squared error each cell is left with: below 100 %, the lens was looked at."""
     said = []
     for arm, one in skill.items():
-        left, low, high = (number(1 - value, ".0%") for value in (one.value, one.high, one.low))
-        subject = f"{arm[0]} with {named(arm, several_sizes)}: its squared error is {left} [{low}, {high}]"
+        left = bracketed(1 - one.value, (1 - one.high, 1 - one.low), ".0%")
+        subject = f"{arm[0]} with {named(arm, several_sizes)}: its squared error is {left}"
         said.append(f"{subject} of that of the best shortcut ({SHORTCUTS[shortcut]}).")
     return said
 
@@ -111,8 +111,8 @@ def efficiency_table(
         "|---|---|---|---|",
     ]
     for arm, one in areas.items():
-        middle, low, high = (number(each, f".{decimals}f") for each in (one.value, *one.interval))
-        lines.append(f"| {arm[0]} | {arm[1]} | {middle} [{low}, {high}] | {_times(saved.get(arm))} |")
+        area = bracketed(one.value, one.interval, f".{decimals}f")
+        lines.append(f"| {arm[0]} | {arm[1]} | {area} | {_times(saved.get(arm))} |")
     return lines
 
 
@@ -121,9 +121,8 @@ def _times(saved: Saved | None) -> str:
         return "–"
     if saved.ratio is None or saved.interval is None:
         return saved.reason
-    low, high = (number(end, ".2f") for end in saved.interval)
     bound = f" ({saved.reason})" if saved.reason else ""
-    return f"{number(saved.ratio, '.2f')} [{low}, {high}]{bound}"
+    return bracketed(saved.ratio, saved.interval, ".2f") + bound
 
 
 def joint_table(found: Mapping[Arm, Mapping[str, float]], confidence: float, several_sizes: bool) -> str:
@@ -136,8 +135,7 @@ def joint_table(found: Mapping[Arm, Mapping[str, float]], confidence: float, sev
         f"| input | predictor | joint negative log-likelihood [nat], {confidence:.0%} interval |",
         "|---|---|---|",
         *(
-            f"| {arm[0]} | {named(arm, several_sizes)} | "
-            f"{number(one['value'])} [{number(one['low'])}, {number(one['high'])}] |"
+            f"| {arm[0]} | {named(arm, several_sizes)} | {bracketed(one['value'], (one['low'], one['high']))} |"
             for arm, one in found.items()
         ),
     ]
@@ -195,7 +193,12 @@ def with_spread(values: Mapping[str, float], metric: str, decimals: int = 4) -> 
 
 
 def with_interval(value: float, interval: tuple[float, float], decimals: int = 4) -> str:
-    middle, low, high = (number(each, f"+.{decimals}f") for each in (value, *interval))
+    """A difference, which has a sign."""
+    return bracketed(value, interval, f"+.{decimals}f")
+
+
+def bracketed(value: float, interval: tuple[float, float], form: str = ".4f") -> str:
+    middle, low, high = (number(each, form) for each in (value, *interval))
     return f"{middle} [{low}, {high}]"
 
 

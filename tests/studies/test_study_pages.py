@@ -14,6 +14,8 @@ from studies.values import value
 from tests.conftest import ROOT, yaml
 from tests.studies.judged import arm, project, put, study
 
+COMMITTED = read(ROOT / "studies" / "results")
+
 
 def test_everything_that_is_committed_is_up_to_date() -> None:
     """Every mark, every page and figure of docs/results/, and the menu: run `python -m studies.pages`."""
@@ -100,10 +102,10 @@ def test_a_page_says_what_its_arms_are(root: Path) -> None:
     assert "All arms have `train.fit.batch_size: 32`, and differ" in page.split("\n| arm")[0]
 
 
-@pytest.mark.parametrize("key", sorted(read(ROOT / "studies" / "results")))
+@pytest.mark.parametrize("key", sorted(COMMITTED))
 def test_what_is_committed_is_what_the_plan_asks_for(key: str) -> None:
     """The same arms, seeds and epochs; or else the command on the page gives another table."""
-    tree = read(ROOT / "studies" / "results")[key]
+    tree = COMMITTED[key]
     file = str(ROOT / "studies" / "params.yaml")
     asked = plan.read(file).model_copy(update={"budget": tree["budget"]})
     said = json.loads(json.dumps(described(asked, tree["study"])))

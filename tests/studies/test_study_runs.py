@@ -78,6 +78,13 @@ def records(folder: Path) -> dict[str, int]:
     return {str(path.relative_to(folder)): path.stat().st_mtime_ns for path in folder.rglob("records/*.json")}
 
 
+def with_arm(differs: dict[str, Any]) -> None:
+    """The plan with another arm in its loss."""
+    tree = json.loads(json.dumps(PLAN))
+    tree["studies"]["loss"]["arms"]["mae"] = differs
+    Path("other_arm.json").write_text(json.dumps(tree))
+
+
 def table(name: str = "results") -> dict[str, Any]:
     found: dict[str, Any] = json.loads(Path(name, "table.json").read_text())
     return found
@@ -141,11 +148,9 @@ def test_what_is_finished_is_kept_and_what_is_lost_is_trained_again_to_the_same(
 @pytest.mark.proof
 def test_a_changed_arm_is_trained_again_and_no_other(place: Path) -> None:
     shutil.copytree("runs", "changed")
-    tree = json.loads(json.dumps(PLAN))
-    tree["studies"]["loss"]["arms"]["mae"] = {"train.fit.loss": {"kind": "mse"}}
-    Path("changed.json").write_text(json.dumps(tree))
+    with_arm({"train.fit.loss": {"kind": "mse"}})
     before = records(Path("changed"))
-    runs("changed.json", "loss", "sets", "changed")
+    runs("other_arm.json", "loss", "sets", "changed")
     after = records(Path("changed"))
     assert {name.split("/")[0] for name in before if before[name] != after[name]} == {"axion-mae-all"}
 
@@ -193,13 +198,6 @@ def test_a_loss_that_is_not_finite_is_a_result(place: Path, monkeypatch: pytest.
     page = Path("failed", "table.md").read_text()
     assert "| `mae` | the loss is not finite |" in page
     assert "Without a result, because a loss was not finite: `mae`." in page
-
-
-def with_arm(differs: dict[str, Any]) -> None:
-    """The plan with another arm in its loss."""
-    tree = json.loads(json.dumps(PLAN))
-    tree["studies"]["loss"]["arms"]["mae"] = differs
-    Path("other_arm.json").write_text(json.dumps(tree))
 
 
 @pytest.mark.proof
